@@ -1,0 +1,65 @@
+"""Every error atacal raises on purpose, by name.
+
+A message says what was wrong, with what value, in which file, and what is possible instead.
+"""
+
+from __future__ import annotations
+
+
+class AtacalError(Exception):
+    """Anything a user can be told about; the command line prints it without a traceback."""
+
+
+class ArgumentError(AtacalError, ValueError):
+    """A task argument has a value that the task cannot take."""
+
+
+class NoSuchTable(AtacalError, FileNotFoundError):
+    """A MeasurementSet or calibration table is not where it was said to be."""
+
+
+class InvalidTable(AtacalError):
+    """A table is there but is not what it should be, or is damaged."""
+
+
+class TableLocked(AtacalError):
+    """Another process holds a table."""
+
+
+class TableExists(AtacalError, FileExistsError):
+    """An output is already there and may not be replaced."""
+
+
+class MissingColumn(AtacalError, KeyError):
+    """A column that the work needs is not in the table."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SelectionError(AtacalError, ValueError):
+    """A selection expression cannot be read."""
+
+
+class EmptySelection(SelectionError):
+    """A selection can be read but nothing in the data matches it."""
+
+
+class CaltableError(AtacalError):
+    """A calibration table does not fit what is asked of it."""
+
+
+class CaltableMismatch(CaltableError):
+    """A calibration table lacks the antennas, spws or fields of the data it should calibrate."""
+
+
+class NoSolutions(AtacalError):
+    """A solve found no good solution; no table was written."""
+
+
+class ModelError(AtacalError):
+    """A sky model is missing or cannot be evaluated."""
+
+
+class WriteError(AtacalError, OSError):
+    """Writing failed (a full disk, no permission); what was there before is unharmed."""

@@ -1,0 +1,73 @@
+"""Opening casacore tables, with errors that a person can use.
+
+Only ``ms/``, ``asdm/`` and ``caltables/`` import casacore, and they do it through this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from atacal.errors import InvalidTable, NoSuchTable, TableLocked, WriteError
+
+
+def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
+    """Open a casacore table.
+
+    Parameters
+    ----------
+    path : path
+        The table's folder; ``X.ms/ANTENNA`` and ``X.ms::ANTENNA`` are both understood.
+    writable : bool
+        Open for writing. Locking is casacore's user locking with no wait: a table that another
+        process has locked is an error, never a hang.
+
+    Returns
+    -------
+    casacore.tables.table
+
+    Raises
+    ------
+    NoSuchTable, InvalidTable, TableLocked
+    """
+    from casacore.tables import table
+
+    name = os.fspath(path).replace("::", "/")
+    if not os.path.isdir(name):
+        raise NoSuchTable(f"{name}: no such table{_neighbours(name)}")
+    if not os.path.isfile(os.path.join(name, "table.dat")):
+        raise InvalidTable(f"{name} is a folder but not a casacore table (it has no table.dat)")
+    if writable and not os.access(os.path.join(name, "table.dat"), os.W_OK):
+        raise WriteError(f"{name} cannot be written: no permission")
+    try:
+        tab = table(name, readonly=not writable, ack=False, lockoptions={"option": "usernoread"})
+        if writable and not tab.lock(write=True, nattempts=1):
+            raise TableLocked(f"{name} is locked by another process; close it there and try again")
+    except RuntimeError as error:
+        message = str(error)
+        if "lock" in message.lower():
+            raise TableLocked(f"{name} is locked by another process: {message}") from error
+        raise InvalidTable(f"{name} cannot be opened: {message}") from error
+    return tab
+
+
+def _neighbours(name: str) -> str:
+    """Say which tables lie beside a missing one."""
+    folder = Path(name).absolute().parent
+    if not folder.is_dir():
+        return f" (and no folder {folder})"
+    found = sorted(p.name for p in folder.iterdir() if (p / "table.dat").is_file())
+    return f"; tables in {folder}: {', '.join(found[:12])}" if found else f"; {folder} holds no tables"
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], *, writable: bool = False) -> Iterator[Any]:
+    """Open a table for the length of a ``with`` block; see `open_table`."""
+    tab = open_table(path, writable=writable)
+    try:
+        yield tab
+    finally:
+        tab.close()
