@@ -1,0 +1,246 @@
+"""Blocks of rows of one data description, streamed in table order within a memory bound."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import MissingColumn
+from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.rows import RowRuns
+from atacal.ms.selected import Selected
+
+DEFAULT_MEMORY = 1 << 30
+"""Bound on what all blocks in flight hold [bytes]."""
+
+_BLOCK_BYTES = 48 << 20  # more brings nothing: it only has to be large against a tile and a Python call
+_CUBES = {
+    "DATA": np.complex64, "CORRECTED_DATA": np.complex64, "MODEL_DATA": np.complex64, "FLOAT_DATA": np.float32,
+    "FLAG": np.bool_, "WEIGHT_SPECTRUM": np.float32, "SIGMA_SPECTRUM": np.float32,
+    "CORRECTED_WEIGHT_SPECTRUM": np.float32,
+}  # fmt: skip
+_PER_CORR = {"WEIGHT": np.float32, "SIGMA": np.float32}
+
+
+@dataclass(eq=False)
+class Block:
+    """Rows of one data description, all channels and correlations as stored.
+
+    Attributes
+    ----------
+    ddid, spw, pol : int
+    segments : list of (row0, nrow)
+        The contiguous stretches of the main table, in the order of the block's rows.
+    run : int64 (row,)
+        Index into ``Selected.runs`` of every row.
+    wanted : bool (row,)
+        Rows that the selection's baselines and uv limits keep; the others are there only to be skipped.
+    time, interval, exposure : float64 (row,)
+        [MJD s], [s], [s].
+    antenna1, antenna2, field, scan, state, obs : int32 (row,)
+    data : dict of column name -> array
+        The columns asked for: cubes (row, chan, corr), WEIGHT and SIGMA (row, corr), FLAG_ROW (row,), UVW (row, 3)
+        [m]. They may be overwritten when the next block is asked for: copy what must stay.
+    """
+
+    ddid: int
+    spw: int
+    pol: int
+    segments: list[Segment]
+    run: NDArray[np.int64]
+    wanted: NDArray[np.bool_]
+    time: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    exposure: NDArray[np.float64]
+    antenna1: NDArray[np.int32]
+    antenna2: NDArray[np.int32]
+    field: NDArray[np.int32]
+    scan: NDArray[np.int32]
+    state: NDArray[np.int32]
+    obs: NDArray[np.int32]
+    data: dict[str, NDArray]
+
+    @property
+    def nrow(self) -> int:
+        return len(self.run)
+
+    def __getitem__(self, column: str) -> NDArray:
+        return self.data[column]
+
+
+def stream(
+    ms: MeasurementSet,
+    selected: Selected,
+    columns: Sequence[str],
+    *,
+    memory: int = DEFAULT_MEMORY,
+    prefetch: bool = True,
+) -> Iterator[Block]:
+    """Yield the selected rows as blocks, in table order, each of one data description.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+    selected : Selected
+        From `atacal.ms.selection.select`.
+    columns : sequence of str
+        Columns to read beside the ids: DATA, FLAG, WEIGHT, UVW...
+    memory : int
+        Bound on the bytes of the blocks in flight.
+    prefetch : bool
+        Read the next block in a second thread while the caller works (its compiled kernels release the GIL).
+
+    Yields
+    ------
+    Block
+
+    Raises
+    ------
+    MissingColumn
+    """
+    for column in columns:
+        if column not in ms.columns():
+            ms.require(column)
+    plan = _plan(ms, selected, columns, memory)
+    blocks = (_read(ms, selected, columns, *entry) for entry in plan)
+    return _prefetched(blocks) if prefetch else blocks
+
+
+def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str]) -> int:
+    """Bytes that one row of a data description takes in memory."""
+    dd = ms.metadata.ddids[ddid]
+    ncorr = ms.metadata.pols[dd.pol].ncorr
+    cell = ms.metadata.spws[dd.spw].nchan * ncorr
+    total = 100  # the ids, times and masks
+    for column in columns:
+        if column in _CUBES:
+            total += cell * np.dtype(_CUBES[column]).itemsize
+        else:
+            total += 8 * max(ncorr, 3)
+    return total
+
+
+def _plan(
+    ms: MeasurementSet, selected: Selected, columns: Sequence[str], memory: int
+) -> Iterator[tuple[int, list[int], list[Segment]]]:
+    """Group runs into blocks: (ddid, run numbers, segments), in the order in which the blocks fill up."""
+    runs = selected.runs
+    present = np.unique(runs.ddid)
+    # three blocks are in flight (being read, waiting, in use), and the caller needs as much again
+    share = min(_BLOCK_BYTES, memory // 8)
+    limit = {int(d): max(1, share // row_bytes(ms, int(d), columns)) for d in present}
+    waiting: dict[int, tuple[list[int], list[Segment], int]] = {}
+    for i in range(len(runs)):
+        ddid, row0, left = int(runs.ddid[i]), int(runs.row0[i]), int(runs.nrow[i])
+        while left:
+            numbers, segments, count = waiting.get(ddid, ([], [], 0))
+            take = min(left, limit[ddid] - count)
+            numbers.append(i)
+            segments.append((row0, take))
+            count, row0, left = count + take, row0 + take, left - take
+            if count == limit[ddid]:
+                yield ddid, numbers, segments
+                waiting.pop(ddid, None)
+            else:
+                waiting[ddid] = (numbers, segments, count)
+    for ddid, (numbers, segments, _) in waiting.items():
+        yield ddid, numbers, segments
+
+
+def _merged(segments: list[Segment]) -> list[Segment]:
+    """Join stretches that touch each other."""
+    out: list[Segment] = []
+    for row0, count in segments:
+        if out and out[-1][0] + out[-1][1] == row0:
+            out[-1] = (out[-1][0], out[-1][1] + count)
+        else:
+            out.append((row0, count))
+    return out
+
+
+def _read(
+    ms: MeasurementSet,
+    selected: Selected,
+    columns: Sequence[str],
+    ddid: int,
+    numbers: list[int],
+    pieces: list[Segment],
+) -> Block:
+    dd = ms.metadata.ddids[ddid]
+    spw, ncorr = ms.metadata.spws[dd.spw], ms.metadata.pols[dd.pol].ncorr
+    segments = _merged(pieces)
+    run = np.repeat(np.array(numbers, np.int64), [count for _, count in pieces])
+    nrow = len(run)
+    data: dict[str, NDArray] = {}
+    for column in columns:
+        if column in _CUBES:
+            data[column] = np.empty((nrow, spw.nchan, ncorr), _CUBES[column])
+        elif column in _PER_CORR:
+            data[column] = np.empty((nrow, ncorr), _PER_CORR[column])
+        elif column == "UVW":
+            data[column] = np.empty((nrow, 3), np.float64)
+        else:
+            data[column] = ms.read_scalar(column, segments)
+            continue
+        try:
+            ms.read(column, segments, data[column])
+        except RuntimeError as error:
+            raise MissingColumn(
+                f"{ms.path}: {column} cannot be read for spw {dd.spw} ({spw.nchan} channels, {ncorr} correlations): {error}"
+            ) from error
+    antenna1 = ms.read_scalar("ANTENNA1", segments).astype(np.int32)
+    antenna2 = ms.read_scalar("ANTENNA2", segments).astype(np.int32)
+    wanted = selected.baselines[antenna1, antenna2]
+    if selected.uv is not None:
+        uvw = data.get("UVW")
+        if uvw is None:
+            uvw = np.empty((nrow, 3), np.float64)
+            ms.read("UVW", segments, uvw)
+        wanted &= selected.uv.mask(uvw, spw.ref_freq_hz)
+    return Block(ddid, dd.spw, dd.pol, segments, run, wanted, antenna1=antenna1, antenna2=antenna2, data=data,
+                 **_expand(selected.runs, run))  # fmt: skip
+
+
+def _expand(runs: RowRuns, run: NDArray[np.int64]) -> dict[str, NDArray]:
+    names = ("time", "interval", "exposure", "field", "scan", "state", "obs")
+    return {name: getattr(runs, name)[run] for name in names}
+
+
+def _prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Run an iterator one item ahead, in a thread of its own; its errors come out where they are waited for."""
+    ready: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def put(item: Block | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for block in blocks:
+                if not put(block):
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=work, name="atacal-reader", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
