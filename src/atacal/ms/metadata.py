@@ -186,9 +186,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     with opened(name) as tab:
         columns, nrow = tuple(tab.colnames()), tab.nrows()
         if "ANTENNA1" not in columns or "DATA_DESC_ID" not in columns:
-            raise InvalidTable(
-                f"{name} is a table but not a MeasurementSet (no ANTENNA1, DATA_DESC_ID columns)"
-            )
+            raise InvalidTable(f"{name} is a table but not a MeasurementSet (no ANTENNA1, DATA_DESC_ID columns)")
     for sub in ("ANTENNA", "FIELD", "SPECTRAL_WINDOW", "POLARIZATION", "DATA_DESCRIPTION"):
         if not os.path.isdir(os.path.join(name, sub)):
             raise InvalidTable(f"{name} is damaged: its subtable {sub} is missing")
@@ -227,14 +225,10 @@ def _fields(ms: str) -> tuple[Field, ...]:
             frames = [by_code[int(c)] for c in tab.getcol(info["VarRefCol"])]
         # PHASE_DIR cells are polynomials in time; the constant term is the direction at TIME
         directions = [np.asarray(tab.getcell("PHASE_DIR", i)).reshape(-1, 2)[0] for i in range(tab.nrows())]
-        rows = zip(
-            tab.getcol("NAME"), tab.getcol("CODE"), tab.getcol("SOURCE_ID"), tab.getcol("TIME"), strict=True
-        )
+        rows = zip(tab.getcol("NAME"), tab.getcol("CODE"), tab.getcol("SOURCE_ID"), tab.getcol("TIME"), strict=True)
         return tuple(
             Field(i, name, code, int(source), (float(d[0]), float(d[1])), frame, float(time))
-            for i, ((name, code, source, time), d, frame) in enumerate(
-                zip(rows, directions, frames, strict=True)
-            )
+            for i, ((name, code, source, time), d, frame) in enumerate(zip(rows, directions, frames, strict=True))
         )
 
 
@@ -284,9 +278,7 @@ def _polarizations(ms: str) -> tuple[Polarization, ...]:
 def _data_descriptions(ms: str) -> tuple[DataDescription, ...]:
     with opened(f"{ms}/DATA_DESCRIPTION") as tab:
         spws, pols = tab.getcol("SPECTRAL_WINDOW_ID"), tab.getcol("POLARIZATION_ID")
-        return tuple(
-            DataDescription(i, int(s), int(p)) for i, (s, p) in enumerate(zip(spws, pols, strict=True))
-        )
+        return tuple(DataDescription(i, int(s), int(p)) for i, (s, p) in enumerate(zip(spws, pols, strict=True)))
 
 
 def _state_intents(ms: str) -> tuple[str, ...]:

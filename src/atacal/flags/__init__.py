@@ -1,0 +1,1 @@
+"""Flag commands, agents, versions and summaries."""

@@ -1,0 +1,1 @@
+"""What each term of the measurement equation means; one file a term."""

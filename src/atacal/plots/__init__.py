@@ -1,0 +1,1 @@
+"""Pictures of visibilities and tables, and the data behind them."""

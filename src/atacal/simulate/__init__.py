@@ -1,0 +1,1 @@
+"""Synthetic execution blocks with known truth."""

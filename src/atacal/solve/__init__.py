@@ -1,0 +1,1 @@
+"""Accumulate visibilities, solve for antenna gains; pure functions of arrays."""

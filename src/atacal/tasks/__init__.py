@@ -1,0 +1,1 @@
+"""CASA's task interface: one file a task, under CASA's names."""
