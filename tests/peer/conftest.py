@@ -1,0 +1,124 @@
+"""Comparisons with the real CASA, in an environment of its own.
+
+``make peer`` builds that environment (tools/setup_peer.sh) in ``$ATACAL_PEER``, by default ``~/.cache/atacal-peer``, and
+runs these tests. CASA always runs in another process: its libraries and ours must not meet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CASA_SECONDS = 300
+"""A CASA script that takes longer than this hangs."""
+
+_HEADER = """\
+import json as _json, sys as _sys
+import numpy as np
+import casatools
+from casatasks import *
+import casatasks
+_inputs = _json.load(open(_sys.argv[1]))
+globals().update(_inputs)
+"""
+
+_FOOTER = """
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    return value
+
+
+with open(_sys.argv[2], "w") as _file:
+    _json.dump(_plain(result), _file)
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this directory as a peer test."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.peer)
+
+
+@pytest.fixture(scope="session")
+def casapy() -> Path:
+    """The CASA environment's python."""
+    place = Path(os.environ.get("ATACAL_PEER") or Path.home() / ".cache" / "atacal-peer")
+    if not (place / "casapy").exists():
+        pytest.fail(f"no CASA in {place}: run `make peer`, or set ATACAL_PEER to where tools/setup_peer.sh made it")
+    return place / "casapy"
+
+
+def run_casa(casapy: Path, directory: Path, script: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Run a script under CASA with ``directory`` as its working directory; see the fixture `casa`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    source, given, left = (directory / name for name in ("script.py", "inputs.json", "result.json"))
+    source.write_text(_HEADER + script + _FOOTER)
+    given.write_text(json.dumps({k: str(v) if isinstance(v, os.PathLike) else v for k, v in inputs.items()}))
+    left.unlink(missing_ok=True)
+    done = subprocess.run(
+        [str(casapy), str(source), str(given), str(left)],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=CASA_SECONDS,
+        check=False,
+    )
+    if done.returncode or not left.exists():
+        logs = sorted(directory.glob("casa-*.log"))
+        log = logs[-1].read_text()[-3000:] if logs else ""
+        pytest.fail(f"CASA failed (exit {done.returncode}):\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}\n{log}")
+    answer: dict[str, Any] = json.loads(left.read_text())
+    return answer
+
+
+@pytest.fixture
+def casa(casapy: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run a script under CASA: ``casa("gaincal(vis=vis, caltable='g.cal'); result = {}", vis=path) -> dict``.
+
+    The keyword arguments are the script's variables (paths as strings, whatever JSON can carry as it is); casatasks'
+    functions, ``casatools`` and ``np`` are imported. What the script leaves in ``result``, a dict, comes back (arrays as
+    lists, complex numbers as [real, imaginary]). It runs in ``tmp_path / "casa"``; a failure fails the test with CASA's
+    own messages.
+    """
+
+    def run(script: str, **inputs: Any) -> dict[str, Any]:
+        return run_casa(casapy, tmp_path / "casa", script, inputs)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ngc5921_original(casapy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NGC 5921 (VLA, H I), imported by CASA from the demo data of its casadata package; never write to it."""
+    directory = tmp_path_factory.mktemp("ngc5921")
+    script = """
+import os, casadata
+fits = os.path.join(casadata.datapath, "demo", "NGC5921.fits")
+importuvfits(fitsfile=fits, vis="ngc5921.ms")
+result = {"vis": os.path.abspath("ngc5921.ms")}
+"""
+    return Path(run_casa(casapy, directory, script, {})["vis"])
+
+
+@pytest.fixture
+def ngc5921(ngc5921_original: Path, fresh_copy: Callable[[Path], Path]) -> Path:
+    """Path of a fresh copy of the raw NGC 5921 MeasurementSet (``ngc5921.ms``, 27 antennas, 1 spw, 22653 rows)."""
+    return fresh_copy(ngc5921_original)
