@@ -194,8 +194,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         path=name,
         nrow=nrow,
         columns=columns,
-        antennas=_antennas(name),
-        fields=_fields(name),
+        antennas=read_antennas(name),
+        fields=read_fields(name),
         spws=read_spws(os.path.join(name, "SPECTRAL_WINDOW")),
         pols=_polarizations(name),
         ddids=_data_descriptions(name),
@@ -204,7 +204,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     )
 
 
-def _antennas(ms: str) -> tuple[Antenna, ...]:
+def read_antennas(ms: str) -> tuple[Antenna, ...]:
+    """Read the ANTENNA table of an MS or of a calibration table."""
     with opened(f"{ms}/ANTENNA") as tab:
         rows = zip(
             tab.getcol("NAME"), tab.getcol("STATION"), tab.getcol("POSITION").tolist(),
@@ -216,7 +217,8 @@ def _antennas(ms: str) -> tuple[Antenna, ...]:
         )
 
 
-def _fields(ms: str) -> tuple[Field, ...]:
+def read_fields(ms: str) -> tuple[Field, ...]:
+    """Read the FIELD table of an MS or of a calibration table."""
     with opened(f"{ms}/FIELD") as tab:
         info = tab.getcolkeywords("PHASE_DIR").get("MEASINFO", {})
         frames = [info.get("Ref", "J2000")] * tab.nrows()
