@@ -44,8 +44,11 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
         raise WriteError(f"{name} cannot be written: no permission")
     try:
         tab = table(name, readonly=not writable, ack=False, lockoptions={"option": "usernoread"})
-        if writable and not tab.lock(write=True, nattempts=1):
-            raise TableLocked(f"{name} is locked by another process; close it there and try again")
+        if writable:
+            tab.lock(write=True, nattempts=1)
+            if not tab.haslock(write=True):
+                tab.close()
+                raise TableLocked(f"{name} is locked by another process; close it there and try again")
     except RuntimeError as error:
         message = str(error)
         if "lock" in message.lower():
