@@ -1,0 +1,483 @@
+"""Calibration tables on disk, in CASA's format.
+
+A table has one row for each antenna of each solution; `CalTable` holds the same numbers on a (slot, antenna) grid for
+each spw. Reading and writing lose nothing: row numbers are kept, and CASA's own tasks read what is written here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal import __version__
+from atacal.caltables.folder import replacing
+from atacal.caltables.subtables import (
+    SUBTABLES,
+    add_history,
+    is_caltable,
+    read_history,
+    update_spws,
+    write_subtables,
+)
+from atacal.caltables.table import CalTable, SpwSolutions
+from atacal.errors import CaltableError, CaltableMismatch, InvalidTable, NoSuchTable, TableExists, WriteError
+from atacal.ms._tables import open_table, opened
+from atacal.ms.metadata import read_antennas, read_fields, read_spws
+
+_OLD_FORMATS = ("BPOLY", "GSPLINE", "SPLINE")
+_PARAM = {"Complex": ("CPARAM", np.complex64), "Float": ("FPARAM", np.float32)}
+_IDS = {
+    "time": ("TIME", np.float64),
+    "field": ("FIELD_ID", np.int32),
+    "spw": ("SPECTRAL_WINDOW_ID", np.int32),
+    "ant": ("ANTENNA1", np.int32),
+    "refant": ("ANTENNA2", np.int32),
+    "interval": ("INTERVAL", np.float64),
+    "scan": ("SCAN_NUMBER", np.int32),
+    "obs": ("OBSERVATION_ID", np.int32),
+}
+"""Scalar columns by our name, in CASA's order."""
+
+_SLOT_DTYPE = np.dtype([(k, _IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_caltable(path: str | os.PathLike[str]) -> CalTable:
+    """Read a calibration table written by CASA or by atacal.
+
+    Parameters
+    ----------
+    path : path
+        The table's folder.
+
+    Returns
+    -------
+    CalTable
+        Antennas without a row in a slot are flagged, with parameter 1 (Complex) or 0 (Float) and ``row`` -1.
+
+    Raises
+    ------
+    NoSuchTable
+        If there is nothing at ``path``.
+    InvalidTable
+        If it is not a calibration table, is damaged, or has unflagged solutions that are not finite.
+    CaltableError
+        If it has the old format of BPOLY and GSPLINE tables.
+    TableLocked
+        If another process holds it.
+    """
+    name = Path(os.path.normpath(os.fspath(path)))
+    with opened(name) as tab:
+        keywords = _checked_keywords(name, tab)
+        column, dtype = _PARAM[keywords["ParType"]]
+        for needed in ("TIME", "FIELD_ID", "SPECTRAL_WINDOW_ID", "ANTENNA1", column, "PARAMERR", "FLAG", "SNR"):
+            if needed not in tab.colnames():
+                raise InvalidTable(f"{name} is damaged: it has no column {needed}")
+        antennas, fields = read_antennas(str(name)), read_fields(str(name))
+        spws = read_spws(str(name / "SPECTRAL_WINDOW"))
+        try:
+            ids = _read_ids(name, tab, len(antennas), len(spws))
+            solutions = {
+                int(spw): _read_spw(name, tab, int(spw), ids, len(antennas), column, np.dtype(dtype))
+                for spw in np.unique(ids["spw"])
+            }
+        except RuntimeError as error:
+            raise InvalidTable(f"{name} is damaged: {error}") from error
+    return CalTable(
+        kind=keywords["VisCal"],
+        par_type=keywords["ParType"],
+        pol_basis=keywords.get("PolBasis", "unknown"),
+        ms_name=keywords.get("MSName", ""),
+        antennas=antennas,
+        fields=fields,
+        spws=spws,
+        solutions=solutions,
+        subtables_from=name,
+        path=name,
+        casa_version=keywords.get("CASA_Version", ""),
+        history=read_history(name),
+    )
+
+
+def _checked_keywords(name: Path, tab: Any) -> dict[str, Any]:
+    """Return the main table's keywords; raise unless it is a calibration table of the present format."""
+    keywords, info = dict(tab.getkeywords()), tab.info()
+    if info.get("subType") in _OLD_FORMATS or "CAL_DESC" in keywords:
+        raise CaltableError(
+            f"{name} is a {info.get('subType')} table in CASA's old calibration table format (polynomials and splines, "
+            "with a CAL_DESC subtable), which cannot be read here; B, G, T, K, D, Tsys and position tables can"
+        )
+    if "VisCal" not in keywords or keywords.get("ParType") not in _PARAM:
+        what = f"a table of type {info['type']!r}" if info.get("type") else "a table"
+        raise InvalidTable(f"{name} is {what}, but not a calibration table (no VisCal and ParType keywords)")
+    for sub in SUBTABLES[1:4]:
+        if not (name / sub / "table.dat").is_file():
+            raise InvalidTable(f"{name} is damaged: its subtable {sub} is missing")
+    return keywords
+
+
+def _read_ids(name: Path, tab: Any, nant: int, nspw: int) -> dict[str, NDArray]:
+    """Read the columns that say what a row is about; check that they point into the subtables."""
+    there, nrow = tab.colnames(), tab.nrows()
+    defaults = {"obs": 0, "scan": -1, "refant": -1, "interval": 0.0}  # columns that tables before CASA 4.1 lack
+    ids = {
+        k: tab.getcol(c).astype(d) if c in there and nrow else np.full(nrow, defaults.get(k, 0), d)
+        for k, (c, d) in _IDS.items()
+    }
+    for key, count, sub in (("ant", nant, "ANTENNA"), ("spw", nspw, "SPECTRAL_WINDOW")):
+        wrong = np.flatnonzero((ids[key] < 0) | (ids[key] >= count))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InvalidTable(
+                f"{name} is damaged: row {row} has {_IDS[key][0]} {ids[key][row]}, but {sub} has {count} rows"
+            )
+    if not np.isfinite(ids["time"]).all():
+        raise InvalidTable(f"{name} is damaged: TIME is not finite in row {int(np.argmin(np.isfinite(ids['time'])))}")
+    return ids
+
+
+def _slots(ids: dict[str, NDArray], rows: NDArray[np.int64], nant: int) -> tuple[NDArray[np.int64], NDArray]:
+    """Group rows into slots, in the order in which they first appear.
+
+    Returns
+    -------
+    slot : int64 (row,)
+    keys : structured (slot,)
+        time, interval, field, scan, obs of every slot.
+    """
+    keys = np.empty(len(rows), _SLOT_DTYPE)
+    for part in _SLOT_DTYPE.names or ():
+        keys[part] = ids[part][rows]
+    _, group = np.unique(keys, return_inverse=True)
+    # an antenna that comes twice with the same key (after append) belongs to another slot
+    cell = group * nant + ids["ant"][rows]
+    order = np.argsort(cell, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(cell[order]) != 0])
+    again = np.empty(len(rows), np.int64)
+    again[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    _, first, slot = np.unique(group * (again.max() + 1) + again, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return rank[slot], keys[np.sort(first)]
+
+
+def _read_spw(
+    name: Path, tab: Any, spw: int, ids: dict[str, NDArray], nant: int, column: str, dtype: np.dtype
+) -> SpwSolutions:
+    rows = np.flatnonzero(ids["spw"] == spw)
+    slot, keys = _slots(ids, rows, nant)
+    ant = ids["ant"][rows]
+    part = tab if len(rows) == tab.nrows() else tab.selectrows(rows.tolist())
+    shape: tuple[int, ...] | None = None
+    grids: dict[str, NDArray] = {}
+    for col, kind, empty in (
+        (column, dtype, 1 if dtype == np.complex64 else 0),
+        ("PARAMERR", np.float32, 0),
+        ("SNR", np.float32, 0),
+        ("FLAG", np.bool_, True),
+        ("WEIGHT", np.float32, 0),
+    ):
+        if col == "WEIGHT" and not _all_defined(part, col):
+            continue
+        values = _cells(name, part, col, spw)
+        shape = shape or values.shape[1:]
+        if values.shape[1:] != shape:
+            raise InvalidTable(f"{name} is damaged: in spw {spw} {col} has shape {values.shape[1:]}, {column} {shape}")
+        grids[col] = np.full((len(keys), nant, *shape), empty, kind)
+        grids[col][slot, ant] = values
+    _refuse_not_finite(str(name), spw, grids[column], grids["FLAG"])
+    refant = np.full((len(keys), nant), -1, np.int32)
+    refant[slot, ant] = ids["refant"][rows]
+    row = np.full((len(keys), nant), -1, np.int64)
+    row[slot, ant] = rows
+    return SpwSolutions(
+        spw=spw,
+        **{k: np.ascontiguousarray(keys[k]) for k in ("time", "interval", "field", "scan", "obs")},  # type: ignore[arg-type]
+        refant=refant,
+        param=grids[column],
+        error=grids["PARAMERR"],
+        snr=grids["SNR"],
+        flag=grids["FLAG"],
+        weight=grids.get("WEIGHT"),
+        row=row,
+    )
+
+
+def _cells(name: Path, part: Any, column: str, spw: int) -> NDArray:
+    """Read an array column whose cells must all have one (chan, par) shape."""
+    try:
+        values = part.getcol(column)
+    except RuntimeError as error:
+        for row in range(part.nrows()):
+            if not part.iscelldefined(column, row):
+                raise InvalidTable(
+                    f"{name} is damaged: {column} is undefined in solution {row} of spw {spw}"
+                ) from error
+        raise InvalidTable(
+            f"{name}: the solutions of spw {spw} differ in their number of channels or parameters, or are damaged: {error}"
+        ) from error
+    if values.ndim != 3:
+        raise InvalidTable(f"{name} is damaged: {column} of spw {spw} has cells of {values.ndim - 1} axes, not 2")
+    return values
+
+
+def _all_defined(part: Any, column: str) -> bool:
+    if column not in part.colnames() or not part.nrows():
+        return False
+    ends = part.iscelldefined(column, 0) and part.iscelldefined(column, part.nrows() - 1)
+    return ends and all(part.iscelldefined(column, row) for row in range(part.nrows()))
+
+
+def _refuse_not_finite(name: str, spw: int, param: NDArray, flag: NDArray[np.bool_]) -> None:
+    bad = ~np.isfinite(param) & ~flag
+    if bad.any():
+        slot, ant, chan, par = (int(i) for i in np.argwhere(bad)[0])
+        raise InvalidTable(
+            f"{name}: {int(bad.sum())} unflagged solutions of spw {spw} are not finite, the first in slot {slot}, "
+            f"antenna {ant}, channel {chan}, parameter {par}; flag them to use the rest"
+        )
+
+
+# ---------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows to be written, in their order: spw, slot and antenna of each, all int64 (row,)."""
+
+    spw: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    ant: NDArray[np.int64]
+
+
+def _rows(table: CalTable) -> _Rows:
+    """Order the solutions as rows: as they were read; new ones scan by scan, spw by spw, slot by slot, as CASA does."""
+    parts, keys = [], []
+    for spw, sol in sorted(table.solutions.items()):
+        known = sol.row if sol.row is not None else np.full(sol.refant.shape, np.iinfo(np.int64).max)
+        slot, ant = np.nonzero(known >= 0)
+        parts.append((np.full(len(slot), spw), slot, ant))
+        keys.append(
+            (ant, slot, sol.time[slot], np.full(len(slot), spw), sol.field[slot], sol.scan[slot], sol.obs[slot])
+        )
+        keys[-1] += (known[slot, ant],)  # type: ignore[assignment]
+    if not parts:
+        nothing = np.zeros(0, np.int64)
+        return _Rows(nothing, nothing, nothing)
+    order = np.lexsort([np.concatenate(k) for k in zip(*keys, strict=True)])
+    spw_, slot_, ant_ = (np.concatenate(p).astype(np.int64)[order] for p in zip(*parts, strict=True))
+    return _Rows(spw_, slot_, ant_)
+
+
+def write_caltable(path: str | os.PathLike[str], table: CalTable, *, overwrite: bool = False) -> None:
+    """Write a calibration table that CASA and atacal read; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The table's folder.
+    table : CalTable
+    overwrite : bool
+        Whether a calibration table at ``path`` is replaced. Anything else there is never touched.
+
+    Raises
+    ------
+    TableExists
+        If something is at ``path`` and may not be replaced.
+    InvalidTable
+        If unflagged solutions are not finite, or the arrays do not fit each other.
+    TableLocked
+        If the table to be replaced is held by another process.
+    WriteError
+        If the disk does not take it; what was at ``path`` is unharmed.
+    """
+    target = Path(os.path.normpath(os.fspath(path)))
+    _check(table)
+    if target.exists() or target.is_symlink():
+        if not overwrite:
+            raise TableExists(f"{target} is there already; remove it, or choose another name")
+        if not target.is_dir() or not (is_caltable(target) or _is_old_caltable(target)):
+            raise TableExists(f"{target} is there already and is not a calibration table; it is not replaced")
+        open_table(target, writable=True).close()  # finds out whether another process holds it
+    with replacing(target) as temporary:
+        _create_main(temporary, table)
+        write_subtables(
+            temporary, Path(table.subtables_from).absolute(), table.spws, sorted(table.solutions), table.history
+        )
+        with opened(temporary, writable=True) as tab:
+            for sub in SUBTABLES:
+                tab.putkeyword(sub, f"Table: {temporary / sub}")
+            _put_rows(tab, table, _rows(table), 0)
+
+
+def append_caltable(path: str | os.PathLike[str], table: CalTable) -> None:
+    """Add a table's solutions to one that is there; on any error that one stays as it was.
+
+    Parameters
+    ----------
+    path : path
+        The calibration table to add to.
+    table : CalTable
+        Its kind, parameter type, antennas, fields and solution channels must be those of the table at ``path``.
+
+    Raises
+    ------
+    NoSuchTable, InvalidTable, TableLocked, CaltableError
+        As `read_caltable`.
+    CaltableMismatch
+        If the two do not fit.
+    WriteError
+        If the disk does not take it.
+    """
+    from casacore.tables import tablecopy
+
+    target = Path(os.path.normpath(os.fspath(path)))
+    old = read_caltable(target)
+    _check(table)
+    _check_fit(old, table)
+    open_table(target, writable=True).close()  # finds out whether another process holds it
+    spws = tuple(new if new.id in table.solutions else there for there, new in zip(old.spws, table.spws, strict=True))
+    with replacing(target) as temporary:
+        tablecopy(str(target), str(temporary), deep=True).close()
+        update_spws(temporary / "SPECTRAL_WINDOW", spws, sorted(table.solutions), others=False)
+        add_history(temporary, [*old.history, *table.history])
+        with opened(temporary, writable=True) as tab:
+            rows, start = _rows(table), tab.nrows()
+            tab.addrows(len(rows.spw))
+            _put_rows(tab, table, rows, start)
+
+
+def _is_old_caltable(path: Path) -> bool:
+    with opened(path) as tab:
+        return tab.info().get("type") == "Calibration"
+
+
+def _check(table: CalTable) -> None:
+    """Refuse what could be written but not be read again."""
+    if table.par_type not in _PARAM:
+        raise InvalidTable(f"{table.name}: par_type must be Complex or Float, not {table.par_type!r}")
+    if not Path(table.subtables_from).is_dir():
+        raise NoSuchTable(f"{table.subtables_from}: no such table; {table.name} takes its ANTENNA, FIELD ... from it")
+    nant = len(table.antennas)
+    for spw, sol in table.solutions.items():
+        if not 0 <= spw < len(table.spws):
+            raise InvalidTable(f"{table.name}: solutions for spw {spw}, but there are {len(table.spws)} spws")
+        shape = sol.param.shape
+        if len(shape) != 4 or shape[1] != nant:
+            raise InvalidTable(f"{table.name}: spw {spw} has param of shape {shape}, not (slot, {nant}, chan, par)")
+        for what in ("error", "snr", "flag", "weight"):
+            values = getattr(sol, what)
+            if values is not None and values.shape != shape:
+                raise InvalidTable(f"{table.name}: spw {spw} has {what} of shape {values.shape}, param {shape}")
+        for what in ("time", "interval", "field", "scan", "obs", "refant"):
+            if getattr(sol, what).shape != shape[: 2 if what == "refant" else 1]:
+                raise InvalidTable(f"{table.name}: spw {spw} has {what} of shape {getattr(sol, what).shape}")
+        if not np.isfinite(sol.time).all():
+            raise InvalidTable(f"{table.name}: a time of spw {spw} is not finite")
+        _refuse_not_finite(table.name, spw, sol.param, sol.flag)
+
+
+def _check_fit(old: CalTable, new: CalTable) -> None:
+    """Raise unless ``new``'s solutions may stand in ``old``'s table."""
+    if (old.kind, old.par_type) != (new.kind, new.par_type):
+        raise CaltableMismatch(f"{old.path} holds {old.kind} solutions; {new.kind} solutions cannot be appended to it")
+    for what in ("antennas", "fields"):
+        mine, theirs = ([x.name for x in getattr(t, what)] for t in (old, new))
+        if mine != theirs:
+            raise CaltableMismatch(f"{old.path} has the {what} {', '.join(mine)}; {new.name} has {', '.join(theirs)}")
+    if len(old.spws) != len(new.spws):
+        raise CaltableMismatch(f"{old.path} has {len(old.spws)} spws, {new.name} has {len(new.spws)}")
+    for spw in sorted(set(old.solutions) & set(new.solutions)):
+        shapes = [t.solutions[spw].param.shape[2:] for t in (old, new)]
+        if shapes[0] != shapes[1]:
+            raise CaltableMismatch(
+                f"{old.path} has {shapes[0][0]} channels and {shapes[0][1]} parameters in spw {spw}; "
+                f"{new.name} has {shapes[1][0]} and {shapes[1][1]}"
+            )
+
+
+def _create_main(path: Path, table: CalTable) -> None:
+    """Make the main table with its columns, keywords and rows, the rows still empty."""
+    from casacore import tables as ct
+
+    column, dtype = _PARAM[table.par_type]
+    manager = {"datamanagertype": "StandardStMan", "datamanagergroup": "MSMTAB"}
+    descs = []
+    for name, kind in _IDS.values():
+        keywords: dict[str, Any] = {"QuantumUnits": ["s"]} if kind is np.float64 else {}
+        if name == "TIME":
+            keywords["MEASINFO"] = {"type": "epoch", "Ref": "UTC"}
+        zero = 0.0 if kind is np.float64 else 0
+        descs.append(ct.makescacoldesc(name, zero, options=5, keywords=keywords, **manager))
+    arrays = ((column, "complex" if dtype is np.complex64 else "float"), ("PARAMERR", "float"), ("FLAG", "boolean"))
+    for name, valuetype in (*arrays, ("SNR", "float"), ("WEIGHT", "float")):
+        descs.append(ct.makearrcoldesc(name, None, ndim=-1, valuetype=valuetype, **manager))
+    tab = ct.table(str(path), ct.maketabdesc(descs), nrow=len(_rows(table).spw), ack=False)
+    try:
+        tab.putinfo({"type": "Calibration", "subType": table.kind, "readme": ""})
+        tab.putkeyword("ParType", table.par_type)
+        tab.putkeyword("MSName", table.ms_name)
+        tab.putkeyword("VisCal", table.kind)
+        tab.putkeyword("PolBasis", table.pol_basis)
+        tab.putkeyword("CASA_Version", table.casa_version or f"atacal {__version__}")
+    finally:
+        tab.close()
+
+
+def _put_rows(tab: Any, table: CalTable, rows: _Rows, start: int) -> None:
+    """Write the rows from row ``start`` on, in stretches of equal cell shape."""
+    if not len(rows.spw):
+        return
+    names = ("time", "interval", "field", "scan", "obs")
+    for key, (column, dtype) in _IDS.items():
+        values = np.empty(len(rows.spw), dtype)
+        for spw, sol in table.solutions.items():
+            here = rows.spw == spw
+            slot, ant = rows.slot[here], rows.ant[here]
+            values[here] = {"spw": spw, "ant": ant, "refant": sol.refant[slot, ant]}.get(key, 0)
+            if key in names:
+                values[here] = getattr(sol, key)[slot]
+        tab.putcol(column, values, start, len(values))
+    shapes = {spw: i for i, spw in enumerate(table.solutions)}
+    kinds = {spw: table.solutions[spw].param.shape[2:] for spw in shapes}
+    weights = {spw: table.solutions[spw].weight is not None for spw in shapes}
+    group_of = {spw: (kinds[spw], weights[spw]) for spw in shapes}
+    groups = {g: i for i, g in enumerate(dict.fromkeys(group_of.values()))}
+    code = np.array([groups[group_of[spw]] for spw in shapes])
+    lookup = np.zeros(max(shapes) + 1, np.int64)
+    lookup[list(shapes)] = code
+    group = lookup[rows.spw]
+    edges = np.r_[0, np.flatnonzero(np.diff(group)) + 1, len(group)]
+    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        _put_arrays(tab, table, _Rows(rows.spw[low:high], rows.slot[low:high], rows.ant[low:high]), start + low)
+
+
+def _put_arrays(tab: Any, table: CalTable, rows: _Rows, start: int) -> None:
+    """Write the array columns of a stretch of rows of one cell shape."""
+    param = _PARAM[table.par_type][0]
+    first = table.solutions[int(rows.spw[0])]
+    for attribute, column in (
+        ("param", param),
+        ("error", "PARAMERR"),
+        ("flag", "FLAG"),
+        ("snr", "SNR"),
+        ("weight", "WEIGHT"),
+    ):
+        sample = getattr(first, attribute)
+        if sample is None:
+            continue
+        dtype = {"param": _PARAM[table.par_type][1], "flag": np.bool_}.get(attribute, np.float32)
+        values = np.empty((len(rows.spw), *first.param.shape[2:]), dtype)
+        for spw in np.unique(rows.spw):
+            here = rows.spw == spw
+            values[here] = getattr(table.solutions[int(spw)], attribute)[rows.slot[here], rows.ant[here]]
+        try:
+            tab.putcol(column, values, start, len(values))
+        except RuntimeError as error:
+            raise WriteError(f"cannot write {column}: {error}; nothing was changed") from error
