@@ -1,7 +1,7 @@
 """Comparisons with the real CASA, in an environment of its own.
 
-``make peer`` builds that environment (tools/setup_peer.sh) in ``$ATACAL_PEER``, by default ``~/.cache/atacal-peer``, and
-runs these tests. CASA always runs in another process: its libraries and ours must not meet.
+``make peer`` builds that environment (tools/setup_peer.sh) in ``$ATACAL_PEER``, by default ``~/.cache/atacal-peer``,
+and runs these tests. CASA always runs in another process: its libraries and ours must not meet.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def casa(casapy: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Run a script under CASA: ``casa("gaincal(vis=vis, caltable='g.cal'); result = {}", vis=path) -> dict``.
 
     The keyword arguments are the script's variables (paths as strings, whatever JSON can carry as it is); casatasks'
-    functions, ``casatools`` and ``np`` are imported. What the script leaves in ``result``, a dict, comes back (arrays as
-    lists, complex numbers as [real, imaginary]). It runs in ``tmp_path / "casa"``; a failure fails the test with CASA's
-    own messages.
+    functions, ``casatools`` and ``np`` are imported. What the script leaves in ``result``, a dict, comes back (arrays
+    as lists, complex numbers as [real, imaginary]). It runs in ``tmp_path / "casa"``; a failure fails the test with
+    CASA's own messages.
     """
 
     def run(script: str, **inputs: Any) -> dict[str, Any]:
