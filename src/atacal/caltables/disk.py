@@ -82,14 +82,11 @@ def read_caltable(path: str | os.PathLike[str]) -> CalTable:
                 raise InvalidTable(f"{name} is damaged: it has no column {needed}")
         antennas, fields = read_antennas(str(name)), read_fields(str(name))
         spws = read_spws(str(name / "SPECTRAL_WINDOW"))
-        try:
-            ids = _read_ids(name, tab, len(antennas), len(spws))
-            solutions = {
-                int(spw): _read_spw(name, tab, int(spw), ids, len(antennas), column, np.dtype(dtype))
-                for spw in np.unique(ids["spw"])
-            }
-        except RuntimeError as error:
-            raise InvalidTable(f"{name} is damaged: {error}") from error
+        ids = _read_ids(name, tab, len(antennas), len(spws))
+        solutions = {
+            int(spw): _read_spw(name, tab, int(spw), ids, len(antennas), column, np.dtype(dtype))
+            for spw in np.unique(ids["spw"])
+        }
     return CalTable(
         kind=keywords["VisCal"],
         par_type=keywords["ParType"],
@@ -198,7 +195,7 @@ def _read_spw(
     row[slot, ant] = rows
     return SpwSolutions(
         spw=spw,
-        **{k: np.ascontiguousarray(keys[k]) for k in ("time", "interval", "field", "scan", "obs")},  # type: ignore[arg-type]
+        **{k: np.ascontiguousarray(keys[k]) for k in ("time", "interval", "field", "scan", "obs")},
         refant=refant,
         param=grids[column],
         error=grids["PARAMERR"],
@@ -220,7 +217,8 @@ def _cells(name: Path, part: Any, column: str, spw: int) -> NDArray:
                     f"{name} is damaged: {column} is undefined in solution {row} of spw {spw}"
                 ) from error
         raise InvalidTable(
-            f"{name}: the solutions of spw {spw} differ in their number of channels or parameters, or are damaged: {error}"
+            f"{name}: the solutions of spw {spw} differ in their number of channels or parameters, "
+            f"or are damaged: {error}"
         ) from error
     if values.ndim != 3:
         raise InvalidTable(f"{name} is damaged: {column} of spw {spw} has cells of {values.ndim - 1} axes, not 2")
@@ -387,6 +385,8 @@ def _check_fit(old: CalTable, new: CalTable) -> None:
     """Raise unless ``new``'s solutions may stand in ``old``'s table."""
     if (old.kind, old.par_type) != (new.kind, new.par_type):
         raise CaltableMismatch(f"{old.path} holds {old.kind} solutions; {new.kind} solutions cannot be appended to it")
+    if old.ms_name != new.ms_name:
+        raise CaltableMismatch(f"{old.path} was solved from {old.ms_name}, {new.name} from {new.ms_name}")
     for what in ("antennas", "fields"):
         mine, theirs = ([x.name for x in getattr(t, what)] for t in (old, new))
         if mine != theirs:
@@ -399,6 +399,12 @@ def _check_fit(old: CalTable, new: CalTable) -> None:
             raise CaltableMismatch(
                 f"{old.path} has {shapes[0][0]} channels and {shapes[0][1]} parameters in spw {spw}; "
                 f"{new.name} has {shapes[1][0]} and {shapes[1][1]}"
+            )
+        if not np.array_equal(old.spws[spw].chan_freq_hz, new.spws[spw].chan_freq_hz):
+            raise CaltableMismatch(
+                f"{old.path} has other solution frequencies in spw {spw} than {new.name} "
+                f"({old.spws[spw].centre_freq_hz:.0f} and {new.spws[spw].centre_freq_hz:.0f} Hz in the mean); "
+                "solve with the same channels to append"
             )
 
 

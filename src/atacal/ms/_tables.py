@@ -6,6 +6,7 @@ Only ``ms/``, ``asdm/`` and ``caltables/`` import casacore, and they do it throu
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,7 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
                 raise TableLocked(f"{name} is locked by another process; close it there and try again")
     except RuntimeError as error:
         message = str(error)
-        if "lock" in message.lower():
+        if re.search(r"\block", message, re.IGNORECASE):
             raise TableLocked(f"{name} is locked by another process: {message}") from error
         raise InvalidTable(f"{name} cannot be opened: {message}") from error
     return tab
@@ -68,9 +69,18 @@ def _neighbours(name: str) -> str:
 
 @contextmanager
 def opened(path: str | os.PathLike[str], *, writable: bool = False) -> Iterator[Any]:
-    """Open a table for the length of a ``with`` block; see `open_table`."""
+    """Open a table for the length of a ``with`` block; see `open_table`.
+
+    What casacore cannot read or write within the block becomes `InvalidTable` or `WriteError`.
+    """
     tab = open_table(path, writable=writable)
     try:
         yield tab
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # casacore raises no subclass of it
+            raise
+        if writable:
+            raise WriteError(f"{os.fspath(path)} cannot be written: {error}") from error
+        raise InvalidTable(f"{os.fspath(path)} is damaged: {error}") from error
     finally:
         tab.close()
