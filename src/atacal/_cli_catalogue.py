@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from atacal.tasks import task_names
@@ -34,39 +35,42 @@ _BESIDE_TASKS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One command: its name, the module its function is taken from, and the files that may hold its source."""
+    """One command: its name, the module its function is taken from, and the file with its source."""
 
     name: str
     module: str
-    sources: tuple[Path, ...]
+    source: Path
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
-        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        found = getattr(importlib.import_module(self.module), self.name)
+        # a module of the function's own name hides it in its package until the package binds it
+        function: Callable[..., Any] = getattr(found, self.name) if isinstance(found, ModuleType) else found
         return function
 
     def summary(self) -> str:
         """Read the first line of the function's docstring, without importing its module."""
-        for source in self.sources:
-            text = source.read_text(encoding="utf-8")
-            if f"def {self.name}(" not in text:
-                continue
-            for node in ast.parse(text).body:
-                if isinstance(node, ast.FunctionDef) and node.name == self.name:
-                    return (ast.get_docstring(node) or "").split("\n", 1)[0].rstrip(".")
+        for node in ast.parse(self.source.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name == self.name:
+                return (ast.get_docstring(node) or "").split("\n", 1)[0].rstrip(".")
         return ""
 
 
 @cache
 def catalogue() -> dict[str, Entry]:
     """Every command by name."""
-    entries = {n: Entry(n, f"atacal.tasks.{n}", (_HERE / "tasks" / f"{n}.py",)) for n in task_names()}
+    entries = {n: Entry(n, f"atacal.tasks.{n}", _HERE / "tasks" / f"{n}.py") for n in task_names()}
     for name, (module, folder) in _BESIDE_TASKS.items():
-        named = _HERE / folder / f"{name}.py"
-        others = sorted(f for f in (_HERE / folder).glob("*.py") if f != named)
-        files = (named, *others) if named.exists() else tuple(others)
-        entries[name] = Entry(name, module, files)
+        source = _defining(_HERE / folder, name)
+        if source is not None:
+            entries[name] = Entry(name, module, source)
     return entries
+
+
+def _defining(folder: Path, name: str) -> Path | None:
+    """Find the file of a folder that defines a function."""
+    files = sorted(folder.glob("*.py"), key=lambda f: (f.stem != name, f.name))
+    return next((f for f in files if f"\ndef {name}(" in f.read_text(encoding="utf-8")), None)
 
 
 def grouped() -> list[tuple[str, list[Entry]]]:

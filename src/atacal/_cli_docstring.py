@@ -69,7 +69,7 @@ def parse(docstring: str | None) -> Docstring:
     summary, _, body = head.partition("\n\n")
     entries: dict[str, list[Section]] = {}
     texts: dict[str, str] = {}
-    for i, end in zip(titles, [*titles[1:], len(lines)], strict=True):
+    for i, end in zip(titles, [*titles, len(lines)][1:], strict=True):
         title, content = lines[i].strip(), lines[i + 2 : end]
         if title in _LISTS:
             entries[title] = _entries(content)

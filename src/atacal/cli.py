@@ -1,7 +1,8 @@
 """The command line: ``atacal TASK --parameter value``.
 
 Every task of `atacal.tasks` is a command, with options made from its signature and its docstring; ``calibrate``,
-``demo`` and ``simulate`` stand beside them. ``atacal --help`` reads the sources without importing them, so that it is quick.
+``demo`` and ``simulate`` stand beside them. ``atacal --help`` reads the sources without importing them, so that it is
+quick.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class AtacalGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in their groups."""
-        width = max(len(name) for name in catalogue())
+        width = max((len(name) for name in catalogue()), default=0)
         for title, entries in grouped():
             with formatter.section(title):
                 formatter.write_dl([(f"{entry.name:<{width}}", entry.summary()) for entry in entries])

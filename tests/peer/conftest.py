@@ -106,16 +106,25 @@ def casa(casapy: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def ngc5921_original(casapy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def casa_once(casapy: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Run a script under CASA as `casa` does, in a new directory each time, for fixtures that many tests share."""
+
+    def run(script: str, **inputs: Any) -> dict[str, Any]:
+        return run_casa(casapy, tmp_path_factory.mktemp("casa"), script, inputs)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ngc5921_original(casa_once: Callable[..., dict[str, Any]]) -> Path:
     """NGC 5921 (VLA, H I), imported by CASA from the demo data of its casadata package; never write to it."""
-    directory = tmp_path_factory.mktemp("ngc5921")
     script = """
 import os, casadata
 fits = os.path.join(casadata.datapath, "demo", "NGC5921.fits")
 importuvfits(fitsfile=fits, vis="ngc5921.ms")
 result = {"vis": os.path.abspath("ngc5921.ms")}
 """
-    return Path(run_casa(casapy, directory, script, {})["vis"])
+    return Path(casa_once(script)["vis"])
 
 
 @pytest.fixture
