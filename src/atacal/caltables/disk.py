@@ -7,7 +7,7 @@ each spw. Reading and writing lose nothing: row numbers are kept, and CASA's own
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,8 @@ from atacal import __version__
 from atacal.caltables.folder import replacing
 from atacal.caltables.subtables import (
     SUBTABLES,
-    add_history,
     is_caltable,
     read_history,
-    update_spws,
     write_subtables,
 )
 from atacal.caltables.table import CalTable, SpwSolutions
@@ -255,16 +253,13 @@ class _Rows:
 
 
 def _rows(table: CalTable) -> _Rows:
-    """Order the solutions as rows: as they were read; new ones scan by scan, spw by spw, slot by slot, as CASA does."""
+    """Order the solutions as rows: as they were read; new ones by spw, time and antenna, as CASA does."""
     parts, keys = [], []
     for spw, sol in sorted(table.solutions.items()):
         known = sol.row if sol.row is not None else np.full(sol.refant.shape, np.iinfo(np.int64).max)
         slot, ant = np.nonzero(known >= 0)
         parts.append((np.full(len(slot), spw), slot, ant))
-        keys.append(
-            (ant, slot, sol.time[slot], np.full(len(slot), spw), sol.field[slot], sol.scan[slot], sol.obs[slot])
-        )
-        keys[-1] += (known[slot, ant],)  # type: ignore[assignment]
+        keys.append((ant, slot, sol.time[slot], np.full(len(slot), spw), known[slot, ant]))
     if not parts:
         nothing = np.zeros(0, np.int64)
         return _Rows(nothing, nothing, nothing)
@@ -333,22 +328,31 @@ def append_caltable(path: str | os.PathLike[str], table: CalTable) -> None:
     WriteError
         If the disk does not take it.
     """
-    from casacore.tables import tablecopy
-
     target = Path(os.path.normpath(os.fspath(path)))
     old = read_caltable(target)
     _check(table)
     _check_fit(old, table)
-    open_table(target, writable=True).close()  # finds out whether another process holds it
+    solutions = dict(old.solutions)
+    for spw, new in table.solutions.items():
+        solutions[spw] = _concatenated([old.solutions[spw], new] if spw in old.solutions else [new])
+    for spw in set(old.solutions) - set(table.solutions):
+        solutions[spw] = _concatenated([old.solutions[spw]])
     spws = tuple(new if new.id in table.solutions else there for there, new in zip(old.spws, table.spws, strict=True))
-    with replacing(target) as temporary:
-        tablecopy(str(target), str(temporary), deep=True).close()
-        update_spws(temporary / "SPECTRAL_WINDOW", spws, sorted(table.solutions), others=False)
-        add_history(temporary, [*old.history, *table.history])
-        with opened(temporary, writable=True) as tab:
-            rows, start = _rows(table), tab.nrows()
-            tab.addrows(len(rows.spw))
-            _put_rows(tab, table, rows, start)
+    history = [*old.history, *table.history]
+    write_caltable(target, replace(old, solutions=solutions, spws=spws, history=history), overwrite=True)
+
+
+def _concatenated(parts: list[SpwSolutions]) -> SpwSolutions:
+    """Join solutions of one spw, slot after slot; only whether an antenna has a row is kept of ``row``."""
+    names = ("time", "interval", "field", "scan", "obs", "refant", "param", "error", "snr", "flag")
+    weights = [p.weight for p in parts if p.weight is not None]
+    rows = [np.zeros(p.refant.shape, np.int64) if p.row is None else np.minimum(p.row, 0) for p in parts]
+    return SpwSolutions(
+        parts[0].spw,
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names},
+        weight=np.concatenate(weights) if len(weights) == len(parts) else None,
+        row=np.concatenate(rows),
+    )
 
 
 def _is_old_caltable(path: Path) -> bool:
