@@ -15,7 +15,7 @@ PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 PACKAGE := $(VENV)/.package
 DEV := $(VENV)/.dev
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
 .PHONY: demo test peer bench lint docs clean
 .DEFAULT_GOAL := test
