@@ -159,7 +159,7 @@ class TaskCommand(click.Command):
 
 def _option(param: Param) -> click.Option:
     text = _plain(param.help).split("\n\n", 1)[0]
-    default = "required" if param.required else f"default: {_shown(param.default)}"
+    default = "required" if param.required else f"default: {_shown(param)}"
     return click.Option(
         [*option_names(param), param.name],
         multiple=True,
@@ -180,7 +180,11 @@ def _metavar(kind: Kind) -> str:
     return "|".join(scalars + (["list"] if kind.takes_list else []) + (["dict"] if kind.mapping else []))
 
 
-def _shown(default: Any) -> str:
+def _shown(param: Param) -> str:
+    """Write a default for the help page."""
+    default = param.default
+    if param.name == "memory" and isinstance(default, int):
+        return f"{default / 2**30:g}GiB"
     return f"'{default}'" if isinstance(default, str) else str(default)
 
 
