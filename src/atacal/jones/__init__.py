@@ -1,1 +1,31 @@
-"""What each term of the measurement equation means; one file a term."""
+"""The terms of the measurement equation, one file each, and which calibration table holds which."""
+
+from __future__ import annotations
+
+from atacal.errors import CaltableError
+from atacal.jones.bandpass import B
+from atacal.jones.base import Parameters, Term
+from atacal.jones.delay import K
+from atacal.jones.gain import G, T
+from atacal.jones.tsys import TSYS
+
+TERMS = {term.kind: term for term in (G, T, B, K, TSYS)}
+"""Terms by CASA's VisCal name."""
+
+__all__ = ["TERMS", "Parameters", "Term", "term_of"]
+
+
+def term_of(kind: str, table: str) -> Term:
+    """Return the term that a calibration table of a kind holds.
+
+    Raises
+    ------
+    CaltableError
+        If tables of this kind cannot be applied.
+    """
+    try:
+        return TERMS[kind]
+    except KeyError:
+        raise CaltableError(
+            f"{table}: tables of type {kind!r} cannot be applied; those that can: {', '.join(sorted(TERMS))}"
+        ) from None

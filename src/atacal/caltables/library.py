@@ -1,0 +1,414 @@
+"""The calibration library: the tables to apply, and the factors they give for a block of data.
+
+``Library.build`` reads and checks the tables once; ``Library.factors`` interpolates them to a block's times and
+channels and multiplies them. What has no time axis or no channel axis is kept without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.caltables.disk import read_caltable
+from atacal.caltables.interpolate import Registration, in_time, register
+from atacal.caltables.resample import in_frequency
+from atacal.caltables.specs import (
+    Interp,
+    as_list,
+    map_fields,
+    map_spws,
+    parse_interp,
+    per_table,
+    per_table_calwt,
+    per_table_spwmap,
+)
+from atacal.caltables.table import CalTable, SpwSolutions
+from atacal.errors import CaltableMismatch
+from atacal.jones import Parameters, Term, term_of
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.metadata import Metadata
+from atacal.ms.stream import Block
+
+KEY = np.dtype([("time", np.float64), ("field", np.int32), ("scan", np.int32), ("obs", np.int32)])
+
+
+@dataclass(eq=False)
+class Factors:
+    """Forward Jones factors g of all tables together, for one block: V_ij = g_i M_ij conj(g_j).
+
+    A factor that is not good is 1. Where there is no table of a sort, its arrays are None (``time_gain`` never is).
+
+    Attributes
+    ----------
+    slot : int32 (row,)
+        Which distinct (time, field, scan, observation) each row belongs to.
+    time_gain, time_ok : complex64, bool (slot, antenna, receptor)
+        Terms without a channel axis.
+    chan_gain, chan_ok : complex64, bool (antenna, chan, receptor), or None
+        Terms that are the same at all times of the block.
+    full_gain, full_ok : complex64, bool (slot, antenna, chan, receptor), or None
+        Terms that depend on both.
+    weight : float32 (slot, antenna, receptor)
+        Weights are w_ij = weight_i weight_j / SIGMA^2.
+    chan_weight : float32 (slot, antenna, chan, receptor), or None
+        The part of the weights' scale that depends on the channel, for a WEIGHT_SPECTRUM; where there is one,
+        `spectrum_weight` is to be multiplied with it instead of `weight`.
+    spectrum_weight : float32 (slot, antenna, receptor)
+    by_table : list of (gain ok) arrays
+        bool (slot, antenna, chan or 1, receptor) for every table, to say which table flags what.
+    """
+
+    slot: NDArray[np.int32]
+    time_gain: NDArray[np.complex64]
+    time_ok: NDArray[np.bool_]
+    chan_gain: NDArray[np.complex64] | None
+    chan_ok: NDArray[np.bool_] | None
+    full_gain: NDArray[np.complex64] | None
+    full_ok: NDArray[np.bool_] | None
+    weight: NDArray[np.float32]
+    chan_weight: NDArray[np.float32] | None
+    spectrum_weight: NDArray[np.float32]
+    by_table: list[tuple[NDArray[np.bool_], NDArray[np.intp]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """One table's factors for a block.
+
+    Attributes
+    ----------
+    gain, ok : complex128, bool (distinct, antenna, chan or 1, receptor)
+    which : intp (slot,)
+        Which of the distinct ones each slot takes.
+    weight : float64 (distinct, antenna, receptor), or None
+    channel_weight : float64 (distinct, antenna, chan, receptor), or None
+    """
+
+    gain: NDArray[np.complex128]
+    ok: NDArray[np.bool_]
+    which: NDArray[np.intp]
+    weight: NDArray[np.float64] | None
+    channel_weight: NDArray[np.float64] | None
+
+
+@dataclass(eq=False)
+class TableUse:
+    """One calibration table and how it is applied.
+
+    Attributes
+    ----------
+    table : CalTable
+    term : Term
+    interp : Interp
+    fields : list, by field of the data
+        The table's fields to take solutions from, None for all.
+    spws : int32, by spw of the data
+        The table's spw.
+    calwt : bool
+    """
+
+    table: CalTable
+    term: Term
+    interp: Interp
+    fields: list[NDArray[np.int32] | None]
+    spws: NDArray[np.int32]
+    calwt: bool
+
+    def covers(self, spw: int) -> bool:
+        """Whether the table has solutions for an spw of the data."""
+        solutions = self.table.solutions.get(int(self.spws[spw]))
+        return solutions is not None and solutions.nslot > 0
+
+    def ref_freq_hz(self, spw: int) -> float:
+        """Frequency at which the table's phases for a data spw are meant [Hz]: the middle channel (n // 2)."""
+        source = self.table.spws[int(self.spws[spw])]
+        return float(source.chan_freq_hz[source.nchan // 2])
+
+    def register(self, spw: int, key: NDArray[Any]) -> tuple[Registration, NDArray[np.intp]]:
+        """Return the distinct ways to make up solutions at times, and which of them each time takes.
+
+        Parameters
+        ----------
+        spw : int
+            Of the data.
+        key : structured (slot,)
+            Time [s], field, scan and observation.
+        """
+        solutions = self.table.solutions[int(self.spws[spw])]
+        nant = solutions.param.shape[1]
+        present = np.ones((solutions.nslot, nant), bool) if solutions.row is None else solutions.row >= 0
+        group = self._groups(key)
+        pieces: list[tuple[NDArray[np.intp], Registration]] = []
+        for number in np.unique(group):
+            members = np.flatnonzero(group == number)
+            usable = self._usable(solutions, key[members[0]])
+            reg = register(solutions.time, present & usable[:, None], key["time"][members], self.interp.time)
+            pieces.append((members, reg))
+        if len(pieces) == 1:
+            return pieces[0][1].unique()
+        return _joined(pieces, len(key)).unique()
+
+    def _groups(self, key: NDArray[Any]) -> NDArray[np.intp]:
+        """Number the slots by which subset of the solutions they may use."""
+        labels = np.zeros((len(key), 2), np.int64)
+        distinct = {id(f): n for n, f in enumerate(self.fields)}
+        labels[:, 0] = [distinct[id(self.fields[f])] for f in key["field"]]
+        if self.interp.slices:
+            labels[:, 1] = key[self.interp.slices]
+        return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def _usable(self, solutions: SpwSolutions, key: Any) -> NDArray[np.bool_]:
+        fields = self.fields[key["field"]]
+        usable = np.ones(solutions.nslot, bool) if fields is None else np.isin(solutions.field, fields)
+        if self.interp.slices == "obs":
+            usable &= solutions.obs == key["obs"]
+        elif self.interp.slices == "scan":
+            usable &= solutions.scan == key["scan"]
+        return usable
+
+    def evaluate(self, spw: int, key: NDArray[Any], freq_hz: NDArray[np.float64]) -> Evaluated:
+        """Interpolate the table to times and channels and turn it into Jones factors.
+
+        Parameters
+        ----------
+        spw : int
+            Of the data.
+        key : structured (slot,)
+        freq_hz : float64 (chan,)
+            Channel centres of the data.
+        """
+        reg, which = self.register(spw, key)
+        solutions = self.table.solutions[int(self.spws[spw])]
+        amplitude, phase, ok = in_time(reg, solutions.param, solutions.flag)
+        if self.interp.phase_delay and phase is not None and not self.term.per_channel:
+            phase = phase * (freq_hz[len(freq_hz) // 2] / self.ref_freq_hz(spw))
+        table_amplitude, table_ok = amplitude, ok
+        if self.term.per_channel:
+            source = self.table.spws[int(self.spws[spw])].chan_freq_hz
+            target = freq_hz
+            if self.interp.freq_relative:
+                source, target = _relative(source), _relative(freq_hz)
+            amplitude, phase, ok = in_frequency(
+                amplitude, phase, ok, source, target, method=self.interp.freq, with_flags=self.interp.freq_flags
+            )
+        par = Parameters(amplitude, phase, ok, table_amplitude, table_ok, freq_hz, self.ref_freq_hz(spw))
+        gain, good = self.term.factor(par)
+        weight = self.term.weight(par) if self.calwt and self.term.weight else None
+        channel_weight = self.term.channel_weight(par) if self.calwt and self.term.channel_weight else None
+        return Evaluated(gain, good, which, weight, channel_weight)
+
+
+def _relative(freq_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frequencies relative to their mean, ascending in the sense of an upper sideband."""
+    offset = freq_hz - freq_hz.mean()
+    return -offset if len(offset) > 1 and offset[0] > offset[1] else offset
+
+
+def _joined(pieces: list[tuple[NDArray[np.intp], Registration]], count: int) -> Registration:
+    """Put registrations of subsets of the slots together."""
+    nant = pieces[0][1].found.shape[1]
+    points = max(reg.index.shape[2] for _, reg in pieces)
+    out = Registration(
+        np.zeros((count, nant, points), np.intp),
+        np.zeros((count, nant, points)),
+        np.zeros((count, nant, 2), np.intp),
+        np.zeros((count, nant), bool),
+    )
+    for members, reg in pieces:
+        k = reg.index.shape[2]
+        out.index[members, :, :k] = reg.index
+        out.weight[members, :, :k] = reg.weight
+        out.flag_index[members] = reg.flag_index
+        out.found[members] = reg.found
+    return out
+
+
+def slots_of(block: Block) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Return each row's slot and the distinct (time, field, scan, observation) of a block."""
+    _, first, by_row = np.unique(block.run, return_index=True, return_inverse=True)
+    runs = np.empty(len(first), KEY)
+    for name in ("time", "field", "scan", "obs"):
+        runs[name] = getattr(block, name)[first]
+    key, by_run = np.unique(runs, return_inverse=True)
+    return by_run.reshape(-1)[by_row.reshape(-1)].astype(np.int32), key
+
+
+@dataclass(eq=False)
+class Library:
+    """The tables to apply, in order.
+
+    Attributes
+    ----------
+    metadata : Metadata
+        Of the MeasurementSet they are applied to.
+    uses : list of TableUse
+    parang : bool
+        Whether the parallactic angle is corrected too.
+    """
+
+    metadata: Metadata
+    uses: list[TableUse]
+    parang: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        ms: MeasurementSet | Metadata,
+        gaintable: str | CalTable | Sequence[str | CalTable] = (),
+        gainfield: str | Sequence[str] = (),
+        interp: str | Sequence[str] = (),
+        spwmap: Sequence[int] | Sequence[Sequence[int]] = (),
+        calwt: bool | Sequence[bool] = True,
+        parang: bool = False,
+    ) -> Library:
+        """Read the tables and check that they fit the data.
+
+        Parameters
+        ----------
+        ms : MeasurementSet or Metadata
+        gaintable, gainfield, interp, spwmap, calwt
+            As in CASA's tasks, one entry for each table; a table may be a `CalTable` in memory.
+        parang : bool
+            Correct for the parallactic angle.
+
+        Returns
+        -------
+        Library
+
+        Raises
+        ------
+        ArgumentError, NoSuchTable, InvalidTable, CaltableError, CaltableMismatch
+        """
+        metadata = ms if isinstance(ms, Metadata) else ms.metadata
+        names = [t for t in as_list(gaintable) if not (isinstance(t, str) and t == "")]
+        count = len(names)
+        fields = [_gainfield(f) for f in per_table("gainfield", gainfield, count, "")]
+        interps = [parse_interp(i) for i in per_table("interp", interp, count, "")]
+        uses = []
+        for name, gain_field, how, spws, weigh in zip(
+            names, fields, interps, per_table_spwmap(spwmap, count), per_table_calwt(calwt, count), strict=True
+        ):
+            table = name if isinstance(name, CalTable) else read_caltable(name)
+            check_antennas(table, metadata)
+            uses.append(
+                TableUse(
+                    table=table,
+                    term=term_of(table.kind, table.name),
+                    interp=how,
+                    fields=map_fields(gain_field, table, metadata),
+                    spws=map_spws(spws, table, len(metadata.spws)),
+                    calwt=weigh,
+                )
+            )
+        return cls(metadata, uses, parang)
+
+    def check_spws(self, spws: Iterable[int]) -> None:
+        """Raise `CaltableMismatch` unless every table has solutions for all of some spws of the data."""
+        wanted = sorted({int(s) for s in spws})
+        for use in self.uses:
+            missing = [s for s in wanted if not use.covers(s)]
+            if missing:
+                mapped = sorted({int(use.spws[s]) for s in missing})
+                there = sorted(s for s, v in use.table.solutions.items() if v.nslot)
+                raise CaltableMismatch(
+                    f"{use.table.name} has no solutions for spw {_listed(missing)}"
+                    + (f" (mapped to its spw {_listed(mapped)})" if mapped != missing else "")
+                    + f"; it has them for spw {_listed(there)}. Select those with spw=, or map them with spwmap="
+                )
+
+    def factors(self, block: Block) -> Factors:
+        """Evaluate the library for a block.
+
+        Parameters
+        ----------
+        block : Block
+
+        Returns
+        -------
+        Factors
+
+        Raises
+        ------
+        CaltableMismatch
+            If a table has nothing for the block's spw.
+        """
+        self.check_spws([block.spw])
+        slot, key = slots_of(block)
+        freq_hz = self.metadata.spws[block.spw].chan_freq_hz
+        return combine(
+            slot, len(key), len(self.metadata.antennas), [u.evaluate(block.spw, key, freq_hz) for u in self.uses]
+        )
+
+
+def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Evaluated]) -> Factors:
+    """Multiply the factors of several tables, keeping apart what has no time or no channel axis."""
+    time_gain = np.ones((nslot, nant, 2), np.complex128)
+    time_ok = np.ones((nslot, nant, 2), bool)
+    weight, spectrum_weight = np.ones((nslot, nant, 2)), np.ones((nslot, nant, 2))
+    chan: list[tuple[NDArray, NDArray]] = []
+    full: list[tuple[NDArray, NDArray]] = []
+    channel_weights: list[NDArray] = []
+    for one in tables:
+        gain, ok = one.gain[:, :nant], one.ok[:, :nant]
+        if gain.shape[2] == 1:
+            time_gain *= gain[one.which, :, 0]
+            time_ok &= ok[one.which, :, 0]
+        elif len(gain) == 1:
+            chan.append((gain[0], ok[0]))
+        else:
+            full.append((gain[one.which], ok[one.which]))
+        if one.weight is not None:
+            weight *= one.weight[one.which][:, :nant]
+        if one.channel_weight is not None:
+            channel_weights.append(one.channel_weight[one.which][:, :nant])
+        elif one.weight is not None:
+            spectrum_weight *= one.weight[one.which][:, :nant]
+    chan_gain, chan_ok = _product(chan)
+    full_gain, full_ok = _product(full)
+    chan_weight = np.prod(channel_weights, axis=0).astype(np.float32) if channel_weights else None
+    return Factors(
+        slot, time_gain.astype(np.complex64), time_ok, chan_gain, chan_ok, full_gain, full_ok,
+        weight.astype(np.float32), chan_weight, spectrum_weight.astype(np.float32),
+        [(one.ok[:, :nant], one.which) for one in tables],
+    )  # fmt: skip
+
+
+def _product(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray[np.complex64] | None, NDArray[np.bool_] | None]:
+    if not parts:
+        return None, None
+    gain, ok = parts[0][0].astype(np.complex128), parts[0][1].copy()
+    for other, other_ok in parts[1:]:
+        gain *= other
+        ok &= other_ok
+    return gain.astype(np.complex64), ok
+
+
+def _gainfield(value: Any) -> str:
+    """Read one table's gainfield, which may be a list of names or ids."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(v) for v in value)
+    return str(value)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(str(n) for n in numbers)
+
+
+def check_antennas(table: CalTable, metadata: Metadata) -> None:
+    """Raise `CaltableMismatch` unless a table's antennas are those of a MeasurementSet."""
+    theirs, ours = [a.name for a in table.antennas], metadata.antenna_names()
+    if theirs[: len(ours)] == ours:
+        return
+    missing = [name for name in ours if name not in theirs]
+    if missing:
+        what = f"it lacks {', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}"
+    else:
+        what = "they stand in another order"
+    raise CaltableMismatch(
+        f"{table.name} was solved from {table.ms_name or 'another MeasurementSet'}, whose antennas are not those of "
+        f"{metadata.name}: {what}"
+    )
