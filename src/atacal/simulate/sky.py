@@ -1,0 +1,123 @@
+"""Sources: point sources and groups of them, and the visibilities they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+C_M_S = 299792458.0
+ARCSEC_RAD = np.pi / 648000.0
+
+
+@dataclass(frozen=True)
+class Component:
+    """A point source: flux density [Jy] at its reference frequency, offset from the phase centre [arcsec].
+
+    ``l_arcsec`` grows to the east, ``m_arcsec`` to the north.
+    """
+
+    flux_jy: float
+    spix: float
+    l_arcsec: float = 0.0
+    m_arcsec: float = 0.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A field of the block.
+
+    Attributes
+    ----------
+    name : str
+    ra_rad, dec_rad : float
+        Phase centre, J2000.
+    role : str
+        bandpass, flux, phase, check or target.
+    components : tuple of Component
+    ref_freq_hz : float
+        Frequency of the components' flux densities.
+    """
+
+    name: str
+    ra_rad: float
+    dec_rad: float
+    role: str
+    components: tuple[Component, ...]
+    ref_freq_hz: float
+
+    @property
+    def at_centre(self) -> bool:
+        """Whether the source is one point at the phase centre."""
+        return len(self.components) == 1 and self.components[0].l_arcsec == self.components[0].m_arcsec == 0
+
+    def flux_jy(self, freq_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the total flux density [Jy], S(nu) = sum S0 (nu/nu0)^spix, in the shape of ``freq_hz``."""
+        ratio = np.asarray(freq_hz) / self.ref_freq_hz
+        return np.sum([c.flux_jy * ratio**c.spix for c in self.components], axis=0)
+
+    def visibility(self, uvw_m: NDArray[np.float64], freq_hz: NDArray[np.float64]) -> NDArray:
+        """Return the Stokes I visibilities [Jy].
+
+        Parameters
+        ----------
+        uvw_m : float64 (..., 3)
+            u(antenna1) - u(antenna2) [m].
+        freq_hz : float64 (chan,)
+
+        Returns
+        -------
+        complex128 (..., chan), or (chan,) for a point at the phase centre
+
+        Notes
+        -----
+        V = sum S exp(+2 pi i (u l + v m + w (n - 1)) nu / c), with n = sqrt(1 - l^2 - m^2): the sign that CASA's ``ft``
+        predicts with for UVW = u(antenna1) - u(antenna2).
+        """
+        ratio = freq_hz / self.ref_freq_hz
+        if self.at_centre:
+            return (self.components[0].flux_jy * ratio ** self.components[0].spix).astype(np.complex128)
+        total = np.zeros((*uvw_m.shape[:-1], len(freq_hz)), np.complex128)
+        for c in self.components:
+            l, m = c.l_arcsec * ARCSEC_RAD, c.m_arcsec * ARCSEC_RAD
+            path = uvw_m @ np.array([l, m, np.sqrt(1 - l * l - m * m) - 1])
+            total += c.flux_jy * ratio**c.spix * np.exp(2j * np.pi * path[..., None] * freq_hz / C_M_S)
+        return total
+
+
+def hms(text: str) -> float:
+    """Read a right ascension ``15:17:41.813`` [rad]."""
+    h, m, s = (float(x) for x in text.split(":"))
+    return float(np.radians(15 * (h + m / 60 + s / 3600)))
+
+
+def dms(text: str) -> float:
+    """Read a declination ``-24:22:19.47`` [rad]."""
+    sign = -1.0 if text.strip().startswith("-") else 1.0
+    d, m, s = (abs(float(x)) for x in text.split(":"))
+    return float(np.radians(sign * (d + m / 60 + s / 3600)))
+
+
+def default_sources(ref_freq_hz: float, ntarget: int = 1) -> tuple[Source, ...]:
+    """Return the block's fields: quasars for every role and faint double sources as targets.
+
+    Positions are real, flux densities are made up.
+    """
+    table = [
+        ("J1517-2422", "15:17:41.813", "-24:22:19.476", "bandpass", 3.20, -0.35),
+        ("J1550+0527", "15:50:35.269", "05:27:10.449", "flux", 1.15, -0.62),
+        ("J1650-2943", "16:50:39.544", "-29:43:46.955", "phase", 0.62, -0.55),
+        ("J1700-2610", "17:00:53.154", "-26:10:51.726", "check", 0.24, -0.70),
+    ]
+    calibrators = [
+        Source(name, hms(ra), dms(dec), role, (Component(flux, spix),), ref_freq_hz)
+        for name, ra, dec, role, flux, spix in table
+    ]
+    targets = []
+    for k in range(ntarget):
+        components = (Component(0.045, 2.0, -1.1 - 0.4 * k, 0.7), Component(0.020, 1.1, 1.6, -1.2 + 0.3 * k))
+        name = "IRAS_16293-2422" if k == 0 else f"L1689_{k:02d}"
+        ra, dec = hms("16:32:22.870") + np.radians(0.15 * k), dms("-24:28:36.400") - np.radians(0.05 * k)
+        targets.append(Source(name, float(ra), float(dec), "target", components, ref_freq_hz))
+    return (*calibrators, *targets)

@@ -1,0 +1,192 @@
+"""What a synthetic block was made from, kept beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import InvalidTable, NoSuchTable
+from atacal.simulate.instrument import Fault, Instrument
+from atacal.simulate.presets import ROLES, Window
+from atacal.simulate.sky import Component, Source
+
+FORMAT = "atacal-truth-1"
+
+
+@dataclass(eq=False)
+class Truth:
+    """The truth of a simulated MeasurementSet.
+
+    Attributes
+    ----------
+    ms : str
+        Path of the MeasurementSet.
+    arguments : dict
+        What `atacal.simulate.simulate` was called with.
+    antennas : list of str
+    refant : str
+        The central antenna; it has no faults.
+    sources : tuple of Source
+        By field id.
+    spws : list of dict
+        ``name``, ``nchan``, ``centre_freq_hz``, ``chan_width_hz`` by spw id.
+    flux_jy : dict of field name -> list
+        Total flux density [Jy] at the centre of every spw.
+    faults : tuple of Fault
+    integration_s : float
+    nrow : int
+    """
+
+    ms: str
+    arguments: dict[str, Any]
+    antennas: list[str]
+    refant: str
+    sources: tuple[Source, ...]
+    spws: list[dict[str, Any]]
+    flux_jy: dict[str, list[float]]
+    faults: tuple[Fault, ...]
+    integration_s: float
+    nrow: int
+    _arrays: dict[str, NDArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def roles(self) -> dict[str, list[int]]:
+        """Field ids by role: bandpass, flux, phase, check, target."""
+        return {role: [i for i, s in enumerate(self.sources) if s.role == role] for role in ROLES}
+
+    def fields(self, role: str) -> list[str]:
+        """Return the names of the fields with a role."""
+        return [s.name for s in self.sources if s.role == role]
+
+    def arrays(self) -> dict[str, NDArray]:
+        """Return the instrument: ``time_mjd_s`` (time,), and for every spw ``gain_N`` (time, antenna, receptor),
+        ``bandpass_N`` (antenna, chan, receptor), ``sefd_jy_N`` (antenna, receptor); ``delay_s`` (antenna, receptor).
+        """
+        if not self._arrays:
+            with np.load(arrays_path(self.ms)) as stored:
+                self._arrays = {k: stored[k] for k in stored.files}
+        return self._arrays
+
+    def visibility(self, field_id: int, uvw_m: NDArray[np.float64], freq_hz: NDArray[np.float64]) -> NDArray:
+        """Return the Stokes I visibilities of a field [Jy]; see `atacal.simulate.sky.Source.visibility`."""
+        return self.sources[field_id].visibility(uvw_m, freq_hz)
+
+    def __str__(self) -> str:
+        """Say what was made, in a few lines."""
+        lines = [
+            f"{self.ms}: {self.nrow} rows, {len(self.antennas)} antennas, {len(self.spws)} spws of "
+            f"{self.spws[0]['nchan']} channels, seed {self.arguments['seed']}",
+            *(f"  {s.role:<9} {s.name:<16} {self.flux_jy[s.name][0]:.4f} Jy in spw 0" for s in self.sources),
+            *(f"  fault     {f.kind} on {f.antenna} {f.polarization}" for f in self.faults if f.kind != "flagged"),
+            f"  truth     {truth_path(self.ms)}",
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def truth_path(ms: str | os.PathLike[str]) -> Path:
+    """Where the truth of a MeasurementSet is: ``X.ms.truth.json``."""
+    return Path(os.path.normpath(os.fspath(ms)) + ".truth.json")
+
+
+def arrays_path(ms: str | os.PathLike[str]) -> Path:
+    """Where the true gains and bandpasses are: ``X.ms.truth.npz``."""
+    return Path(os.path.normpath(os.fspath(ms)) + ".truth.npz")
+
+
+def make_truth(
+    ms: str | os.PathLike[str],
+    arguments: dict[str, Any],
+    sources: tuple[Source, ...],
+    instrument: Instrument,
+    integration_s: float,
+    nrow: int,
+) -> Truth:
+    """Collect the truth of a block."""
+    windows: tuple[Window, ...] = instrument.windows
+    arrays: dict[str, NDArray] = {"time_mjd_s": instrument.time_mjd_s, "delay_s": instrument.delay_s}
+    for w in windows:
+        arrays |= {
+            f"gain_{w.id}": instrument.gain[w.id],
+            f"bandpass_{w.id}": instrument.bandpass[w.id],
+            f"sefd_jy_{w.id}": instrument.sefd_jy[w.id],
+        }
+    return Truth(
+        ms=os.path.normpath(os.fspath(ms)),
+        arguments=arguments,
+        antennas=list(instrument.array.names),
+        refant=instrument.array.names[instrument.array.centre],
+        sources=sources,
+        spws=[
+            {"name": w.name, "nchan": w.nchan, "centre_freq_hz": w.centre_freq_hz, "chan_width_hz": w.chan_width_hz}
+            for w in windows
+        ],
+        flux_jy={s.name: [float(s.flux_jy(w.centre_freq_hz)) for w in windows] for s in sources},
+        faults=instrument.faults,
+        integration_s=integration_s,
+        nrow=nrow,
+        _arrays=arrays,
+    )
+
+
+def write_truth(truth: Truth) -> None:
+    """Write ``X.ms.truth.json`` and ``X.ms.truth.npz``."""
+    content = {
+        "format": FORMAT,
+        "ms": os.path.basename(truth.ms),
+        "arguments": truth.arguments,
+        "antennas": truth.antennas,
+        "refant": truth.refant,
+        "integration_s": truth.integration_s,
+        "nrow": truth.nrow,
+        "roles": truth.roles,
+        "fields": [asdict(s) for s in truth.sources],
+        "spws": truth.spws,
+        "flux_jy": truth.flux_jy,
+        "faults": [f.as_dict() for f in truth.faults],
+        "signs": "UVW = u(antenna1) - u(antenna2); V = S exp(+2 pi i (u l + v m + w (n - 1))); "
+        "V_ij = g_i B_i M conj(g_j B_j) + noise",
+    }
+    arrays = arrays_path(truth.ms)
+    partial = arrays.with_name(arrays.name + ".partial.npz")
+    np.savez(partial, allow_pickle=False, **truth.arrays())
+    os.replace(partial, arrays)
+    text = truth_path(truth.ms)
+    partial = text.with_name(text.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, text)
+
+
+def read_truth(ms: str | os.PathLike[str]) -> Truth:
+    """Read the truth that lies beside a simulated MeasurementSet.
+
+    Raises
+    ------
+    NoSuchTable
+        If the MeasurementSet has no truth beside it.
+    InvalidTable
+        If the file is no truth that this version can read.
+    """
+    path = truth_path(ms)
+    if not path.is_file():
+        raise NoSuchTable(f"{path}: no such file; only simulated MeasurementSets have one (`atacal simulate`)")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InvalidTable(f"{path} is not readable as JSON: {error}") from error
+    if content.get("format") != FORMAT:
+        raise InvalidTable(f"{path} has the format {content.get('format')!r}; this version reads {FORMAT!r}")
+    sources = tuple(
+        Source(**{**s, "components": tuple(Component(**c) for c in s["components"])}) for s in content["fields"]
+    )
+    return Truth(
+        ms=os.path.normpath(os.fspath(ms)),
+        sources=sources,
+        faults=tuple(Fault(**f) for f in content["faults"]),
+        **{k: content[k] for k in ("arguments", "antennas", "refant", "spws", "flux_jy", "integration_s", "nrow")},
+    )
