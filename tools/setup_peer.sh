@@ -19,7 +19,7 @@ echo "making the CASA environment in $dir (once; about 3 GB)"
 rm -rf "$dir/venv"
 "$python" -m venv "$dir/venv"
 # shellcheck disable=SC2086
-"$dir/venv/bin/pip" install --quiet --disable-pip-version-check $versions
+"$dir/venv/bin/pip" install --quiet --quiet --disable-pip-version-check $versions
 data=$("$dir/venv/bin/python" -c 'import casadata; print(casadata.datapath)' | tail -n 1)
 
 # CASA reads its settings from $HOME/.casa and would update its data tables from the network: a home of its own says no.
