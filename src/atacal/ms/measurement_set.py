@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import MissingColumn, WriteError
+from atacal.errors import MissingColumn, TableLocked, WriteError
 from atacal.ms._tables import open_table
 from atacal.ms.metadata import Metadata, read_metadata
 from atacal.ms.rows import RowRuns, read_row_runs
@@ -101,12 +101,27 @@ class MeasurementSet:
             If casacore cannot write (a full disk, a read-only table).
         """
         at = 0
+        self.hold()
         try:
             for row0, count in segments:
                 self._table.putcol(column, values[at : at + count], row0, count)
                 at += count
         except RuntimeError as error:
             raise WriteError(f"{self.path}: cannot write {column}: {error}") from error
+
+    def hold(self) -> None:
+        """Take the write lock again if it was lost.
+
+        casacore keeps one table per path and process: closing another handle on it gives the lock of all away.
+
+        Raises
+        ------
+        TableLocked
+        """
+        if self.writable and not self._table.haslock(write=True):
+            self._table.lock(write=True, nattempts=1)
+            if not self._table.haslock(write=True):
+                raise TableLocked(f"{self.path} is locked by another process; close it there and try again")
 
     def flush(self) -> None:
         """Write what casacore still holds in memory to the disk."""
