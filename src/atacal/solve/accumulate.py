@@ -56,8 +56,8 @@ def baseline_index(nant: int) -> NDArray[np.int32]:
 
 @njit(nogil=True, cache=True, parallel=True, fastmath={"contract", "reassoc"})
 def accumulate_rows(
-    a, b, time_sum, slot, baseline, swap, time, vis, flag, flag_row, weight, pols, group,
-    chan_inverse, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2, model,
+    a, b, time_sum, slot, baseline, swap, time, vis, flag, flag_row, weight, pols, receptors, group,
+    chan_inverse, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2, model, corr_dep_flags,
 ):  # fmt: skip
     """Add a block's rows to the sums.
 
@@ -75,25 +75,30 @@ def accumulate_rows(
     weight : float32 (row, 1 or chan, corr)
     pols : int64 (pol,)
         Correlation index of every polarisation that is solved.
+    receptors : int64 (pol,)
+        Receptor (0 or 1) of every polarisation.
     group : int32 (chan,)
         Channel group of the channel, -1 to skip it.
-    chan_inverse, chan_ok : complex64, bool (1 or antenna, chan, 2)
-        Inverse of the pre-applied factors without time axis; length one when there is none.
+    chan_inverse, chan_ok : complex64, bool (1 or time slot, 1 or antenna, chan, 2)
+        Inverse of the pre-applied factors with a channel axis; one antenna long when there is none.
     time_slot : int32 (row,); time_inverse, time_ok : complex64, bool (time slot, 1 or antenna, 2);
     time_weight : float32, same shape
         Inverse and weight factors of the pre-applied tables that change with time.
     model : complex64 (1 or row, chan, corr)
+    corr_dep_flags : bool
+        Let a correlation take part although another one of the same channel is flagged.
 
     Notes
     -----
-    A visibility takes part only when none of its correlations is flagged, as in CASA. Each thread owns the baselines
+    A visibility takes part only when none of its correlations is flagged, as in CASA, unless ``corr_dep_flags``. Each thread owns the baselines
     of one residue class, so the result does not depend on the number of rows a block has or on the scheduling.
     """
     nrow, nchan, ncorr = vis.shape
     npol = len(pols)
     ngroup = a.shape[2]
     wchan = weight.shape[1] > 1
-    has_chan = chan_inverse.shape[0] > 1
+    has_chan = chan_inverse.shape[1] > 1
+    chan_time = chan_inverse.shape[0] > 1
     has_time = time_inverse.shape[1] > 1
     mrow = model.shape[0] > 1
     nthread = 2
@@ -107,6 +112,7 @@ def accumulate_rows(
                 continue
             i, j = antenna1[row], antenna2[row]
             t = time_slot[row]
+            tc = t if chan_time else 0
             good = True
             if has_time:
                 for p in range(2):
@@ -123,12 +129,13 @@ def accumulate_rows(
                 if g < 0:
                     continue
                 bad = False
-                for k in range(ncorr):
-                    if flag[row, c, k]:
-                        bad = True
+                if not corr_dep_flags:
+                    for k in range(ncorr):
+                        if flag[row, c, k]:
+                            bad = True
                 if has_chan:
                     for p in range(2):
-                        if not (chan_ok[i, c, p] and chan_ok[j, c, p]):
+                        if not (chan_ok[tc, i, c, p] and chan_ok[tc, j, c, p]):
                             bad = True
                 if bad:
                     continue
@@ -137,11 +144,11 @@ def accumulate_rows(
                     k = pols[p]
                     v = vis[row, c, k]
                     w = weight[row, wc, k]
-                    if not (w > 0.0) or not np.isfinite(v.real) or not np.isfinite(v.imag):
+                    if flag[row, c, k] or not (w > 0.0) or not np.isfinite(v.real) or not np.isfinite(v.imag):
                         continue
                     if has_chan:
-                        q = 0 if k == 0 else 1
-                        v = v * (chan_inverse[i, c, q] * np.conj(chan_inverse[j, c, q]))
+                        q = receptors[p]
+                        v = v * (chan_inverse[tc, i, c, q] * np.conj(chan_inverse[tc, j, c, q]))
                     mod = model[m, c, k]
                     sum_a[g, p] += w * (v * np.conj(mod))
                     sum_b[g, p] += w * (mod.real * mod.real + mod.imag * mod.imag)
@@ -149,7 +156,7 @@ def accumulate_rows(
             bl = baseline[row]
             for p in range(npol):
                 factor = np.complex128(1.0)
-                q = 0 if pols[p] == 0 else 1
+                q = receptors[p]
                 if has_time:
                     wf = time_weight[t, i, q] * time_weight[t, j, q]
                     factor = np.complex128(time_inverse[t, i, q] * np.conj(time_inverse[t, j, q])) * wf
@@ -159,8 +166,8 @@ def accumulate_rows(
                     value = sum_a[g, p] * factor
                     if swap[row]:
                         value = np.conj(value)
-                    a[s, bl, g, p] += value
-                    b[s, bl, g, p] += sum_b[g, p] * wf
+                    a[s, bl, g, q] += value
+                    b[s, bl, g, q] += sum_b[g, p] * wf
             if has_time:
                 wsum *= 0.5 * (
                     time_weight[t, i, 0] * time_weight[t, j, 0] + time_weight[t, i, 1] * time_weight[t, j, 1]

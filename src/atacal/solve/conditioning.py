@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,12 +31,9 @@ def normalise(param: NDArray, flag: NDArray[np.bool_], axes: tuple[int, ...], no
     normtype : {'mean', 'median'}
     """
     power = np.where(flag, np.nan, np.abs(param) ** 2)
-    with np.errstate(invalid="ignore"):
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            mean = (np.nanmean if normtype == "mean" else np.nanmedian)(power, axis=axes, keepdims=True)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean = (np.nanmean if normtype == "mean" else np.nanmedian)(power, axis=axes, keepdims=True)
     norm = np.sqrt(np.where(np.isfinite(mean) & (mean > 0), mean, 1.0))
     return np.where(flag, param, param / norm)
 
@@ -68,7 +68,7 @@ def fill_gaps(param: NDArray, flag: NDArray[np.bool_], widest: int) -> tuple[NDA
     nslot, nant, _, npol = param.shape
     for s, i, p in np.ndindex(nslot, nant, npol):
         good = np.flatnonzero(~flag[s, i, :, p])
-        for lo, hi in zip(good[:-1], good[1:], strict=True):
+        for lo, hi in itertools.pairwise(good):
             gap = hi - lo - 1
             if not 0 < gap <= widest:
                 continue

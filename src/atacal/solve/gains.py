@@ -130,7 +130,7 @@ def _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations):
         best = -1.0
         trial = np.empty(nant, np.complex128)
         # noise makes several minima: start from the two strongest antennas and keep the better end
-        for attempt in range(2):
+        for _attempt in range(2):
             anchor = np.argmax(strength)
             if strength[anchor] < 0.0:
                 break

@@ -35,7 +35,7 @@ class Solint:
 
 
 def parse_solint(text: str | float) -> Solint:
-    """Read CASA's solint: ``inf``, ``int``, ``60s``, ``2min``, a number of seconds; for bandpass ``inf,20ch``, ``inf,4MHz``.
+    """Read CASA's solint: ``inf``, ``int``, ``60s``, ``2min``, seconds; for bandpass ``inf,20ch``, ``inf,4MHz`` too.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def _channels(text: str, whole: object) -> tuple[int, float]:
         return 0, 0.0
     match = re.fullmatch(r"([0-9.]+)\s*(ch|chan|channels?|hz|khz|mhz|ghz)", text.lower())
     if not match:
-        raise ArgumentError(f"solint {whole!r}: after the comma stand channels or a bandwidth, as in 'inf,20ch' or 'inf,4MHz'")
+        raise ArgumentError(
+            f"solint {whole!r}: after the comma stand channels or a width, as in 'inf,20ch', 'inf,4MHz'"
+        )
     if match[2].startswith("ch"):
         return max(int(float(match[1])), 1), 0.0
     return 0, float(match[1]) * {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}[match[2]]
@@ -77,7 +79,8 @@ def parse_combine(combine: str) -> frozenset[str]:
     """
     words = frozenset(w.strip().lower() for w in combine.replace(" ", ",").split(",") if w.strip())
     if unknown := words - set(_COMBINE):
-        raise ArgumentError(f"combine {combine!r}: unknown {', '.join(sorted(unknown))}; possible are {', '.join(_COMBINE)}")
+        names = ", ".join(sorted(unknown))
+        raise ArgumentError(f"combine {combine!r}: unknown {names}; possible are {', '.join(_COMBINE)}")
     return words
 
 
@@ -187,9 +190,7 @@ def channel_groups(
     size = solint.channels
     if solint.width_hz > 0:
         size = max(int(solint.width_hz / abs(float(chan_width_hz[0])) + 1e-6), 1)
-    size = max(size, 1)
-    # all channels between the first and the last selected one have a place in the table, the unselected ones flagged
-    first, last = int(np.argmax(wanted)), nchan - int(np.argmax(wanted[::-1]))
-    number = (np.arange(nchan) - first) // size
+    # CASA closes the gaps of a selection before it groups, so a group may reach across one
+    number = (np.cumsum(wanted) - 1) // max(size, 1)
     group[wanted] = number[wanted]
-    return group, int(-(-(last - first) // size))
+    return group, int(group.max(initial=-1) + 1)

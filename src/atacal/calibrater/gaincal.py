@@ -1,0 +1,58 @@
+"""How gaincal's tables are solved."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from atacal.calibrater.gather import Gathered
+from atacal.calibrater.solutions import Solved, solve_batch
+from atacal.calibrater.solve import Groups, SolveSetup
+from atacal.caltables.table import SpwSolutions
+from atacal.ms.metadata import Metadata
+from atacal.solve.conditioning import normalise
+
+log = logging.getLogger("atacal")
+
+
+def gain_setup(
+    metadata: Metadata,
+    *,
+    gaintype: str,
+    calmode: str,
+    solint: str,
+    combine: str,
+    refant: list[int],
+    refantmode: str,
+    minblperant: int,
+    minsnr: float,
+    solnorm: bool,
+    normtype: str,
+    corr_dep_flags: bool,
+) -> SolveSetup:
+    """Describe a gaincal solve; the parameters are the task's, ``refant`` as antenna ids."""
+
+    def solve(gathered: Gathered, groups: Groups) -> Solved:
+        return solve_batch(
+            gathered, metadata.nant, calmode=calmode, scalar=gaintype == "T", minblperant=minblperant, minsnr=minsnr
+        )
+
+    def finish(solutions: dict[int, SpwSolutions]) -> None:
+        if not solnorm or calmode == "p":
+            return
+        for s in solutions.values():
+            s.param = normalise(s.param, s.flag, (0, 1, 2, 3), normtype).astype(np.complex64)
+        log.info("Normalizing solution amplitudes per spw with %s", normtype.upper())
+
+    return SolveSetup(
+        kind=f"{gaintype} Jones",
+        solint=solint,
+        combine=combine,
+        per_channel=False,
+        solve=solve,
+        refant=refant,
+        refantmode=refantmode,
+        corr_dep_flags=corr_dep_flags,
+        finish=finish,
+    )

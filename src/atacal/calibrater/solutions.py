@@ -1,0 +1,135 @@
+"""From gathered sums to solutions: G, T and B Jones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.calibrater.gather import Gathered
+from atacal.solve.conditioning import enforce_mode
+from atacal.solve.gains import gain_errors, solve_gains
+
+
+@dataclass(eq=False)
+class Solved:
+    """Solutions of a batch of slots.
+
+    Attributes
+    ----------
+    slots : int64 (n,)
+        Their numbers in the list of slots.
+    time : float64 (n,)
+        [MJD s]
+    param : complex64 (n, antenna, group, par)
+    error, snr : float32, same shape
+    flag : bool, same shape
+    attempted : int
+        Slots that had enough data to try.
+    low_snr : int
+        Solutions flagged for their signal-to-noise ratio.
+    few_baselines : int
+        Solutions flagged because the antenna had fewer baselines than were asked for, or no data.
+    unconverged : int
+        Problems that the solver gave up on.
+    """
+
+    slots: NDArray[np.int64]
+    time: NDArray[np.float64]
+    param: NDArray[np.complex64]
+    error: NDArray[np.float32]
+    snr: NDArray[np.float32]
+    flag: NDArray[np.bool_]
+    attempted: int
+    low_snr: int
+    few_baselines: int
+    unconverged: int
+
+
+def condition_data(
+    d: NDArray[np.complex128], b: NDArray[np.float64], calmode: str
+) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Prepare averaged data for a phase-only (``p``) or amplitude-only (``a``) solve.
+
+    Phase-only: ``D/|D|`` with weight ``w |D|^2``; amplitude-only: ``|D|``, as CASA does.
+    """
+    amplitude = np.abs(d)
+    if calmode == "p":
+        return np.where(amplitude > 0, d / np.where(amplitude > 0, amplitude, 1.0), 0.0), b * amplitude**2
+    if calmode == "a":
+        return amplitude.astype(np.complex128), b
+    return d, b
+
+
+def solve_batch(
+    gathered: Gathered, nant: int, *, calmode: str, scalar: bool, minblperant: int, minsnr: float
+) -> Solved:
+    """Solve a batch of slots for antenna gains.
+
+    Parameters
+    ----------
+    gathered : Gathered
+    nant : int
+    calmode : {'p', 'a', 'ap'}
+    scalar : bool
+        One gain for both polarisations (T Jones) instead of one each.
+    minblperant : int
+    minsnr : float
+
+    Returns
+    -------
+    Solved
+    """
+    ant1, ant2 = (x.astype(np.int32) for x in np.triu_indices(nant, 1))
+    n, nbaseline, ngroup, _ = gathered.d.shape
+    d, b = condition_data(gathered.d, gathered.b, calmode)
+    constant = np.zeros((n, ngroup))
+    nvis = (b > 0).sum((1, 3))
+    if scalar:
+        total = b.sum(3)
+        mean = np.where(total > 0, (b * d).sum(3) / np.where(total > 0, total, 1.0), 0.0)
+        constant = ((b * np.abs(d) ** 2).sum(3) - total * np.abs(mean) ** 2).sum(1)
+        d, b = mean[..., None], total[..., None]
+    npar = d.shape[3]
+    flat_d = np.ascontiguousarray(d.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)
+    flat_b = np.ascontiguousarray(b.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)
+    gain, good, chi2, iterations = solve_gains(flat_d, flat_b, ant1, ant2, nant, minblperant=minblperant)
+    together = chi2.reshape(n, ngroup, npar).sum(2) + constant
+    ngood = good.reshape(n, ngroup, npar, nant).sum((2, 3))
+    error = gain_errors(
+        flat_b, gain, good, np.repeat(together.ravel(), npar), np.repeat(nvis.ravel(), npar),
+        np.repeat(ngood.ravel(), npar), ant1, ant2,
+    )  # fmt: skip
+    amplitude = np.abs(gain)
+    # a perfect fit (noiseless data) has no error and any signal-to-noise ratio
+    perfect = good & (error <= 0) & (amplitude > 0)
+    snr = np.where(error > 0, amplitude / np.where(error > 0, error, 1.0), np.where(perfect, np.finfo("f4").max, 0.0))
+    kept = good & (snr >= minsnr)
+    gain = np.where(kept, enforce_mode(gain, calmode), 1.0)
+
+    def shaped(values: NDArray, dtype: type) -> NDArray:
+        return values.reshape(n, ngroup, npar, nant).transpose(0, 3, 1, 2).astype(dtype)
+
+    return Solved(
+        slots=gathered.slots,
+        time=gathered.time,
+        param=shaped(gain, np.complex64),
+        error=shaped(np.where(kept, error, 0.0), np.float32),
+        snr=shaped(np.where(kept, snr, 0.0), np.float32),
+        flag=shaped(~kept, np.bool_),
+        attempted=int((ngood > 0).any(1).sum()),
+        low_snr=int((good & ~kept).sum()),
+        few_baselines=int((~good).sum()),
+        unconverged=int((iterations < 0).sum()),
+    )
+
+
+def joined(parts: list[Solved]) -> Solved:
+    """Put batches together."""
+    arrays = ("slots", "time", "param", "error", "snr", "flag")
+    counts = ("attempted", "low_snr", "few_baselines", "unconverged")
+    return Solved(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays},
+        **{name: sum(getattr(p, name) for p in parts) for name in counts},
+    )
