@@ -38,10 +38,9 @@ def parse_feed(text: str, feed1: NDArray[np.integer], feed2: NDArray[np.integer]
     while True:
         negate = cursor.take("!") is not None
         term = _term(cursor, feed1, feed2)
-        if negate:
-            wanted = ~term if wanted is None else wanted & ~term
-        else:
-            wanted = term if wanted is None else wanted | term
+        if wanted is None:
+            wanted = np.full(feed1.shape, negate)
+        wanted = wanted & ~term if negate else wanted | term
         if not cursor.take(";"):
             break
     cursor.end()

@@ -81,7 +81,7 @@ def ranges(numbers: Sequence[int]) -> str:
     out: list[str] = []
     ordered = sorted(set(numbers))
     start = previous = None
-    for n in [*ordered, None]:  # type: ignore[list-item]
+    for n in [*ordered, None]:
         if previous is not None and n == previous + 1:
             previous = n
             continue

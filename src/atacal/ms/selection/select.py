@@ -183,7 +183,8 @@ def _feed_rows(ms: MeasurementSet, runs: RowRuns, text: str) -> RowRuns:
     picked = split_runs(runs, mask)
     if not len(picked):
         raise EmptySelection(
-            f"feed selection {text!r} matches nothing; the feed pairs of {ms.path} are {sorted(pairs)}"
+            f"feed selection {text!r} matches nothing; the feed pairs of {ms.path} are {sorted(pairs)} "
+            "(write 0&& for rows whose two feeds are 0)"
         )
     return picked
 

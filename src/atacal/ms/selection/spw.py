@@ -104,8 +104,7 @@ def parse_spw(text: str, meta: Metadata) -> SpwSelection:
     for spw_id in [s for s in selection.channels if s not in used]:
         del selection.channels[spw_id], selection.groups[spw_id]
     if not selection.channels:
-        there = listed([f"{s.id}: {s.name or '(no name)'} ({s.nchan} channels, "
-                        f"{s.chan_freq_hz.min() / 1e9:.6f}~{s.chan_freq_hz.max() / 1e9:.6f} GHz)" for s in meta.spws])  # fmt: skip
+        there = listed([_described(s) for s in meta.spws])
         raise EmptySelection(f"spw selection {text!r} matches nothing; {meta.path} has {there}")
     if selection.unmatched:
         log.warning("spw selection %r: no spw matches %s", text, listed(selection.unmatched))
@@ -281,6 +280,12 @@ class _Parser:
         low, high = sorted((int(first), int(last)))
         step = max(1, int(abs(part.step) / float(np.abs(spw.chan_width_hz).max())))
         return slice(low, high + 1, step)
+
+
+def _described(spw: Spw) -> str:
+    """Say what an spw is, for a message."""
+    low, high = spw.chan_freq_hz.min() / 1e9, spw.chan_freq_hz.max() / 1e9
+    return f"{spw.id}: {spw.name or '(no name)'} ({spw.nchan} channels, {low:.6f}~{high:.6f} GHz)"
 
 
 def _middle(spw: Spw) -> float:

@@ -138,8 +138,7 @@ def _time(cursor: Cursor) -> _Fields:
     if cursor.peek() == "/" or cursor.peek(1) == "/":
         year, month = _slashed(cursor), _slashed(cursor)
         day = _number(cursor, "the day")
-        # a day or month 0 cannot be meant
-        dated = _Fields(year, month, None if day is None else int(day))
+        dated = _Fields(year, month, _whole(day))
         if not cursor.take("/"):
             return dated
         clock = _clock(cursor)
@@ -150,7 +149,7 @@ def _time(cursor: Cursor) -> _Fields:
 def _slashed(cursor: Cursor) -> int | None:
     value = 0.0 if cursor.peek() == "/" else _number(cursor, "a year or month")
     cursor.expect("/", what="'/' (dates are YYYY/MM/DD)")
-    return None if value is None else int(value)
+    return _whole(value)
 
 
 def _number(cursor: Cursor, what: str, *kinds: str) -> float | None:
@@ -184,9 +183,11 @@ def _clock(cursor: Cursor) -> _Fields:
     else:
         cursor.fail("expected a time")
     hour, minute, second = parts
-    return _Fields(
-        hour=None if hour is None else int(hour), minute=None if minute is None else int(minute), second=second
-    )
+    return _Fields(None, None, None, _whole(hour), _whole(minute), second)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _duration(cursor: Cursor) -> float:

@@ -10,7 +10,8 @@ GRAMMAR = Grammar(
     (
         rule("number", r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[DdEe][+-]?[0-9]+)?"),
         rule("unit", r"[a-zA-Z]+"),
-        rule("~", "~"), rule(",", ","), rule("lt", "<"), rule("gt", ">"), rule(":", ":"), rule("%", "%"), rule("!", "!"),
+        rule("~", "~"), rule(",", ","), rule("lt", "<"), rule("gt", ">"), rule(":", ":"), rule("%", "%"),
+        rule("!", "!"),
     ),
     "Write <value, >value, value~value or value:percent%, joined by ','; units are m (the default), km, lambda, "
     "klambda and Mlambda; a leading ! excludes.",
