@@ -7,15 +7,15 @@ each spw. Reading and writing lose nothing: row numbers are kept, and CASA's own
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal import __version__
 from atacal.caltables.folder import replacing
+from atacal.caltables.rows import IDS, PARAM, create_main, order_rows, put_rows
 from atacal.caltables.subtables import (
     SUBTABLES,
     is_caltable,
@@ -23,25 +23,12 @@ from atacal.caltables.subtables import (
     write_subtables,
 )
 from atacal.caltables.table import CalTable, SpwSolutions
-from atacal.errors import CaltableError, CaltableMismatch, InvalidTable, NoSuchTable, TableExists, WriteError
+from atacal.errors import CaltableError, CaltableMismatch, InvalidTable, NoSuchTable, TableExists
 from atacal.ms._tables import open_table, opened
 from atacal.ms.metadata import read_antennas, read_fields, read_spws
 
 _OLD_FORMATS = ("BPOLY", "GSPLINE", "SPLINE")
-_PARAM = {"Complex": ("CPARAM", np.complex64), "Float": ("FPARAM", np.float32)}
-_IDS = {
-    "time": ("TIME", np.float64),
-    "field": ("FIELD_ID", np.int32),
-    "spw": ("SPECTRAL_WINDOW_ID", np.int32),
-    "ant": ("ANTENNA1", np.int32),
-    "refant": ("ANTENNA2", np.int32),
-    "interval": ("INTERVAL", np.float64),
-    "scan": ("SCAN_NUMBER", np.int32),
-    "obs": ("OBSERVATION_ID", np.int32),
-}
-"""Scalar columns by our name, in CASA's order."""
-
-_SLOT_DTYPE = np.dtype([(k, _IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
+_SLOT_DTYPE = np.dtype([(k, IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
 
 
 # ---------------------------------------------------------------- reading
@@ -74,7 +61,7 @@ def read_caltable(path: str | os.PathLike[str]) -> CalTable:
     name = Path(os.path.normpath(os.fspath(path)))
     with opened(name) as tab:
         keywords = _checked_keywords(name, tab)
-        column, dtype = _PARAM[keywords["ParType"]]
+        column, dtype = PARAM[keywords["ParType"]]
         for needed in ("TIME", "FIELD_ID", "SPECTRAL_WINDOW_ID", "ANTENNA1", column, "PARAMERR", "FLAG", "SNR"):
             if needed not in tab.colnames():
                 raise InvalidTable(f"{name} is damaged: it has no column {needed}")
@@ -109,7 +96,7 @@ def _checked_keywords(name: Path, tab: Any) -> dict[str, Any]:
             f"{name} is a {info.get('subType')} table in CASA's old calibration table format (polynomials and splines, "
             "with a CAL_DESC subtable), which cannot be read here; B, G, T, K, D, Tsys and position tables can"
         )
-    if "VisCal" not in keywords or keywords.get("ParType") not in _PARAM:
+    if "VisCal" not in keywords or keywords.get("ParType") not in PARAM:
         what = f"a table of type {info['type']!r}" if info.get("type") else "a table"
         raise InvalidTable(f"{name} is {what}, but not a calibration table (no VisCal and ParType keywords)")
     for sub in SUBTABLES[1:4]:
@@ -124,14 +111,14 @@ def _read_ids(name: Path, tab: Any, nant: int, nspw: int) -> dict[str, NDArray]:
     defaults = {"obs": 0, "scan": -1, "refant": -1, "interval": 0.0}  # columns that tables before CASA 4.1 lack
     ids = {
         k: tab.getcol(c).astype(d) if c in there and nrow else np.full(nrow, defaults.get(k, 0), d)
-        for k, (c, d) in _IDS.items()
+        for k, (c, d) in IDS.items()
     }
     for key, count, sub in (("ant", nant, "ANTENNA"), ("spw", nspw, "SPECTRAL_WINDOW")):
         wrong = np.flatnonzero((ids[key] < 0) | (ids[key] >= count))
         if len(wrong):
             row = int(wrong[0])
             raise InvalidTable(
-                f"{name} is damaged: row {row} has {_IDS[key][0]} {ids[key][row]}, but {sub} has {count} rows"
+                f"{name} is damaged: row {row} has {IDS[key][0]} {ids[key][row]}, but {sub} has {count} rows"
             )
     if not np.isfinite(ids["time"]).all():
         raise InvalidTable(f"{name} is damaged: TIME is not finite in row {int(np.argmin(np.isfinite(ids['time'])))}")
@@ -243,31 +230,6 @@ def _refuse_not_finite(name: str, spw: int, param: NDArray, flag: NDArray[np.boo
 # ---------------------------------------------------------------- writing
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """The rows to be written, in their order: spw, slot and antenna of each, all int64 (row,)."""
-
-    spw: NDArray[np.int64]
-    slot: NDArray[np.int64]
-    ant: NDArray[np.int64]
-
-
-def _rows(table: CalTable) -> _Rows:
-    """Order the solutions as rows: as they were read; new ones by spw, time and antenna, as CASA does."""
-    parts, keys = [], []
-    for spw, sol in sorted(table.solutions.items()):
-        known = sol.row if sol.row is not None else np.full(sol.refant.shape, np.iinfo(np.int64).max)
-        slot, ant = np.nonzero(known >= 0)
-        parts.append((np.full(len(slot), spw), slot, ant))
-        keys.append((ant, slot, sol.time[slot], np.full(len(slot), spw), known[slot, ant]))
-    if not parts:
-        nothing = np.zeros(0, np.int64)
-        return _Rows(nothing, nothing, nothing)
-    order = np.lexsort([np.concatenate(k) for k in zip(*keys, strict=True)])
-    spw_, slot_, ant_ = (np.concatenate(p).astype(np.int64)[order] for p in zip(*parts, strict=True))
-    return _Rows(spw_, slot_, ant_)
-
-
 def write_caltable(path: str | os.PathLike[str], table: CalTable, *, overwrite: bool = False) -> None:
     """Write a calibration table that CASA and atacal read; it appears whole or not at all.
 
@@ -299,14 +261,14 @@ def write_caltable(path: str | os.PathLike[str], table: CalTable, *, overwrite: 
             raise TableExists(f"{target} is there already and is not a calibration table; it is not replaced")
         open_table(target, writable=True).close()  # finds out whether another process holds it
     with replacing(target) as temporary:
-        _create_main(temporary, table)
+        create_main(temporary, table)
         write_subtables(
             temporary, Path(table.subtables_from).absolute(), table.spws, sorted(table.solutions), table.history
         )
         with opened(temporary, writable=True) as tab:
             for sub in SUBTABLES:
                 tab.putkeyword(sub, f"Table: {temporary / sub}")
-            _put_rows(tab, table, _rows(table), 0)
+            put_rows(tab, table, order_rows(table), 0)
 
 
 def append_caltable(path: str | os.PathLike[str], table: CalTable) -> None:
@@ -362,7 +324,7 @@ def _is_old_caltable(path: Path) -> bool:
 
 def _check(table: CalTable) -> None:
     """Refuse what could be written but not be read again."""
-    if table.par_type not in _PARAM:
+    if table.par_type not in PARAM:
         raise InvalidTable(f"{table.name}: par_type must be Complex or Float, not {table.par_type!r}")
     if not Path(table.subtables_from).is_dir():
         raise NoSuchTable(f"{table.subtables_from}: no such table; {table.name} takes its ANTENNA, FIELD ... from it")
@@ -410,84 +372,3 @@ def _check_fit(old: CalTable, new: CalTable) -> None:
                 f"({old.spws[spw].centre_freq_hz:.0f} and {new.spws[spw].centre_freq_hz:.0f} Hz in the mean); "
                 "solve with the same channels to append"
             )
-
-
-def _create_main(path: Path, table: CalTable) -> None:
-    """Make the main table with its columns, keywords and rows, the rows still empty."""
-    from casacore import tables as ct
-
-    column, dtype = _PARAM[table.par_type]
-    manager = {"datamanagertype": "StandardStMan", "datamanagergroup": "MSMTAB"}
-    descs = []
-    for name, kind in _IDS.values():
-        keywords: dict[str, Any] = {"QuantumUnits": ["s"]} if kind is np.float64 else {}
-        if name == "TIME":
-            keywords["MEASINFO"] = {"type": "epoch", "Ref": "UTC"}
-        zero = 0.0 if kind is np.float64 else 0
-        descs.append(ct.makescacoldesc(name, zero, options=5, keywords=keywords, **manager))
-    arrays = ((column, "complex" if dtype is np.complex64 else "float"), ("PARAMERR", "float"), ("FLAG", "boolean"))
-    for name, valuetype in (*arrays, ("SNR", "float"), ("WEIGHT", "float")):
-        descs.append(ct.makearrcoldesc(name, None, ndim=-1, valuetype=valuetype, **manager))
-    tab = ct.table(str(path), ct.maketabdesc(descs), nrow=len(_rows(table).spw), ack=False)
-    try:
-        tab.putinfo({"type": "Calibration", "subType": table.kind, "readme": ""})
-        tab.putkeyword("ParType", table.par_type)
-        tab.putkeyword("MSName", table.ms_name)
-        tab.putkeyword("VisCal", table.kind)
-        tab.putkeyword("PolBasis", table.pol_basis)
-        tab.putkeyword("CASA_Version", table.casa_version or f"atacal {__version__}")
-    finally:
-        tab.close()
-
-
-def _put_rows(tab: Any, table: CalTable, rows: _Rows, start: int) -> None:
-    """Write the rows from row ``start`` on, in stretches of equal cell shape."""
-    if not len(rows.spw):
-        return
-    names = ("time", "interval", "field", "scan", "obs")
-    for key, (column, dtype) in _IDS.items():
-        values = np.empty(len(rows.spw), dtype)
-        for spw, sol in table.solutions.items():
-            here = rows.spw == spw
-            slot, ant = rows.slot[here], rows.ant[here]
-            values[here] = {"spw": spw, "ant": ant, "refant": sol.refant[slot, ant]}.get(key, 0)
-            if key in names:
-                values[here] = getattr(sol, key)[slot]
-        tab.putcol(column, values, start, len(values))
-    shapes = {spw: i for i, spw in enumerate(table.solutions)}
-    kinds = {spw: table.solutions[spw].param.shape[2:] for spw in shapes}
-    weights = {spw: table.solutions[spw].weight is not None for spw in shapes}
-    group_of = {spw: (kinds[spw], weights[spw]) for spw in shapes}
-    groups = {g: i for i, g in enumerate(dict.fromkeys(group_of.values()))}
-    code = np.array([groups[group_of[spw]] for spw in shapes])
-    lookup = np.zeros(max(shapes) + 1, np.int64)
-    lookup[list(shapes)] = code
-    group = lookup[rows.spw]
-    edges = np.r_[0, np.flatnonzero(np.diff(group)) + 1, len(group)]
-    for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        _put_arrays(tab, table, _Rows(rows.spw[low:high], rows.slot[low:high], rows.ant[low:high]), start + low)
-
-
-def _put_arrays(tab: Any, table: CalTable, rows: _Rows, start: int) -> None:
-    """Write the array columns of a stretch of rows of one cell shape."""
-    param = _PARAM[table.par_type][0]
-    first = table.solutions[int(rows.spw[0])]
-    for attribute, column in (
-        ("param", param),
-        ("error", "PARAMERR"),
-        ("flag", "FLAG"),
-        ("snr", "SNR"),
-        ("weight", "WEIGHT"),
-    ):
-        sample = getattr(first, attribute)
-        if sample is None:
-            continue
-        dtype = {"param": _PARAM[table.par_type][1], "flag": np.bool_}.get(attribute, np.float32)
-        values = np.empty((len(rows.spw), *first.param.shape[2:]), dtype)
-        for spw in np.unique(rows.spw):
-            here = rows.spw == spw
-            values[here] = getattr(table.solutions[int(spw)], attribute)[rows.slot[here], rows.ant[here]]
-        try:
-            tab.putcol(column, values, start, len(values))
-        except RuntimeError as error:
-            raise WriteError(f"cannot write {column}: {error}; nothing was changed") from error

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.caltables.table import CalTable, SpwSolutions
+from atacal.caltables.table import CalTable
 from atacal.errors import ArgumentError, CaltableError, CaltableMismatch, NoSolutions
 from atacal.flux.spectrum import Spectrum, fit_spectrum
 
@@ -177,60 +177,6 @@ def derive_fluxes(
     result = FluxScale(ref, tran, fields, freq_hz, ref_spw, _step_time(table, [*ref, *tran], use))
     _report_missing(table, result, means, reference_means)
     return result
-
-
-def scaled_table(table: CalTable, scale: FluxScale) -> CalTable:
-    """Divide the gains of the transfer fields by their ratio m, so that they no longer hold the flux density.
-
-    Parameters
-    ----------
-    table : CalTable
-    scale : FluxScale
-
-    Returns
-    -------
-    CalTable
-        A new table; spws without a flux density, and all other fields, are as they were.
-    """
-    solutions = {}
-    for spw, sol in table.solutions.items():
-        param = sol.param.copy()
-        for f, flux in scale.fields.items():
-            if spw in flux.spws:
-                param[sol.field == f] /= np.float32(flux.spws[spw].ratio)
-        solutions[spw] = replace(sol, param=param)
-    return replace(table, solutions=solutions, path=None, history=list(table.history))
-
-
-def incremental_table(table: CalTable, scale: FluxScale) -> CalTable:
-    """Make a table that holds 1/m alone, to be applied together with the unscaled one.
-
-    As CASA's, it has rows for every spw and every field of ``table``, 1 where nothing was derived, all at one time:
-    choose the field with gainfield when it is applied.
-    """
-    present = sorted({int(f) for sol in table.solutions.values() for f in sol.field})
-    npar = next(iter(table.solutions.values())).param.shape[3]
-    shape = (len(present), len(table.antennas), 1, npar)
-    solutions = {}
-    for spw in range(len(table.spws)):
-        param = np.ones(shape, np.complex64)
-        for i, f in enumerate(present):
-            if f in scale.fields and spw in scale.fields[f].spws:
-                param[i] = 1.0 / scale.fields[f].spws[spw].ratio
-        solutions[spw] = SpwSolutions(
-            spw=spw,
-            time=np.full(len(present), scale.step_time),
-            interval=np.zeros(len(present)),
-            field=np.array(present, np.int32),
-            scan=np.full(len(present), -1, np.int32),
-            obs=np.zeros(len(present), np.int32),
-            refant=np.full(shape[:2], -1, np.int32),
-            param=param,
-            error=np.zeros(shape, np.float32),
-            snr=np.zeros(shape, np.float32),
-            flag=np.zeros(shape, bool),
-        )
-    return replace(table, solutions=solutions, path=None, history=list(table.history))
 
 
 def _check_kind(table: CalTable) -> None:
@@ -423,7 +369,7 @@ def _report_missing(table: CalTable, scale: FluxScale, means: Mapping[int, _Mean
         if lacking:
             good = np.flatnonzero(ref.ok.any((1, 2))).tolist()
             hint = (
-                f"{table.fields[f].name}: in spw {', '.join(map(str, lacking))} the reference field has no good solutions; "
+                f"{table.fields[f].name}: in spw {', '.join(map(str, lacking))} the reference has no good solutions; "
                 f"it has them in spw {', '.join(map(str, good)) or 'none'} (refspwmap maps one to another)"
             )
             log.warning("%s", hint)

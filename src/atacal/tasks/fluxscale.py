@@ -83,8 +83,9 @@ def fluxscale(
     """
     from atacal.caltables.disk import append_caltable, read_caltable, write_caltable
     from atacal.flux.chosen import choose_solutions
-    from atacal.flux.fluxscale import derive_fluxes, incremental_table, scaled_table
+    from atacal.flux.fluxscale import derive_fluxes
     from atacal.flux.report import casa_dict, flux_lines, found_lines
+    from atacal.flux.tables import incremental_table, scaled_table
     from atacal.ms.metadata import read_metadata
     from atacal.ms.selection.field import parse_field
 

@@ -1,0 +1,128 @@
+"""The main table of a calibration table: its columns, and its rows written from the (slot, antenna) grids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal import __version__
+from atacal.caltables.table import CalTable
+from atacal.errors import WriteError
+
+PARAM = {"Complex": ("CPARAM", np.complex64), "Float": ("FPARAM", np.float32)}
+IDS = {
+    "time": ("TIME", np.float64),
+    "field": ("FIELD_ID", np.int32),
+    "spw": ("SPECTRAL_WINDOW_ID", np.int32),
+    "ant": ("ANTENNA1", np.int32),
+    "refant": ("ANTENNA2", np.int32),
+    "interval": ("INTERVAL", np.float64),
+    "scan": ("SCAN_NUMBER", np.int32),
+    "obs": ("OBSERVATION_ID", np.int32),
+}
+"""Scalar columns by our name, in CASA's order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows to be written, in their order: spw, slot and antenna of each, all int64 (row,)."""
+
+    spw: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    ant: NDArray[np.int64]
+
+
+def order_rows(table: CalTable) -> Rows:
+    """Order the solutions as rows: as they were read; new ones by spw, time and antenna, as CASA does."""
+    parts, keys = [], []
+    for spw, sol in sorted(table.solutions.items()):
+        known = sol.row if sol.row is not None else np.full(sol.refant.shape, np.iinfo(np.int64).max)
+        slot, ant = np.nonzero(known >= 0)
+        parts.append((np.full(len(slot), spw), slot, ant))
+        keys.append((ant, slot, sol.time[slot], np.full(len(slot), spw), known[slot, ant]))
+    if not parts:
+        nothing = np.zeros(0, np.int64)
+        return Rows(nothing, nothing, nothing)
+    order = np.lexsort([np.concatenate(k) for k in zip(*keys, strict=True)])
+    spw_, slot_, ant_ = (np.concatenate(p).astype(np.int64)[order] for p in zip(*parts, strict=True))
+    return Rows(spw_, slot_, ant_)
+
+
+def create_main(path: Path, table: CalTable) -> None:
+    """Make the main table with its columns, keywords and rows, the rows still empty."""
+    from casacore import tables as ct
+
+    column, dtype = PARAM[table.par_type]
+    manager = {"datamanagertype": "StandardStMan", "datamanagergroup": "MSMTAB"}
+    descs = []
+    for name, kind in IDS.values():
+        keywords: dict[str, Any] = {"QuantumUnits": ["s"]} if kind is np.float64 else {}
+        if name == "TIME":
+            keywords["MEASINFO"] = {"type": "epoch", "Ref": "UTC"}
+        zero = 0.0 if kind is np.float64 else 0
+        descs.append(ct.makescacoldesc(name, zero, options=5, keywords=keywords, **manager))
+    arrays = ((column, "complex" if dtype is np.complex64 else "float"), ("PARAMERR", "float"), ("FLAG", "boolean"))
+    for name, valuetype in (*arrays, ("SNR", "float"), ("WEIGHT", "float")):
+        descs.append(ct.makearrcoldesc(name, None, ndim=-1, valuetype=valuetype, **manager))
+    tab = ct.table(str(path), ct.maketabdesc(descs), nrow=len(order_rows(table).spw), ack=False)
+    try:
+        tab.putinfo({"type": "Calibration", "subType": table.kind, "readme": ""})
+        tab.putkeyword("ParType", table.par_type)
+        tab.putkeyword("MSName", table.ms_name)
+        tab.putkeyword("VisCal", table.kind)
+        tab.putkeyword("PolBasis", table.pol_basis)
+        tab.putkeyword("CASA_Version", table.casa_version or f"atacal {__version__}")
+    finally:
+        tab.close()
+
+
+def put_rows(tab: Any, table: CalTable, rows: Rows, start: int) -> None:
+    """Write the rows from row ``start`` on, in stretches of equal cell shape."""
+    if not len(rows.spw):
+        return
+    for key, (column, dtype) in IDS.items():
+        values = np.empty(len(rows.spw), dtype)
+        for spw, sol in table.solutions.items():
+            here = rows.spw == spw
+            slot, ant = rows.slot[here], rows.ant[here]
+            by_row = {"spw": spw, "ant": ant, "refant": sol.refant[slot, ant]}
+            values[here] = by_row[key] if key in by_row else getattr(sol, key)[slot]
+        tab.putcol(column, values, start, len(values))
+    kinds = [(spw, (sol.param.shape[2:], sol.weight is None)) for spw, sol in table.solutions.items()]
+    code = {kind: i for i, kind in enumerate(dict.fromkeys(kind for _, kind in kinds))}
+    group = np.zeros(max(table.solutions) + 1, np.int64)
+    for spw, kind in kinds:
+        group[spw] = code[kind]
+    edges = np.r_[0, np.flatnonzero(np.diff(group[rows.spw])) + 1, len(rows.spw)].tolist()
+    for low, high in pairwise(edges):
+        _put_arrays(tab, table, Rows(rows.spw[low:high], rows.slot[low:high], rows.ant[low:high]), start + low)
+
+
+def _put_arrays(tab: Any, table: CalTable, rows: Rows, start: int) -> None:
+    """Write the array columns of a stretch of rows of one cell shape."""
+    param = PARAM[table.par_type][0]
+    first = table.solutions[int(rows.spw[0])]
+    for attribute, column in (
+        ("param", param),
+        ("error", "PARAMERR"),
+        ("flag", "FLAG"),
+        ("snr", "SNR"),
+        ("weight", "WEIGHT"),
+    ):
+        sample = getattr(first, attribute)
+        if sample is None:
+            continue
+        dtype = {"param": PARAM[table.par_type][1], "flag": np.bool_}.get(attribute, np.float32)
+        values = np.empty((len(rows.spw), *first.param.shape[2:]), dtype)
+        for spw in np.unique(rows.spw):
+            here = rows.spw == spw
+            values[here] = getattr(table.solutions[int(spw)], attribute)[rows.slot[here], rows.ant[here]]
+        try:
+            tab.putcol(column, values, start, len(values))
+        except RuntimeError as error:
+            raise WriteError(f"cannot write {column}: {error}; nothing was changed") from error
