@@ -91,8 +91,8 @@ def rank_antennas(
 ) -> list[RankedAntenna]:
     """Rank antennas as references, best first.
 
-    Distance and flagging count alike, as in the ALMA pipeline (``hif/heuristics/findrefant.py``); an antenna without good
-    data is left out.
+    Distance and flagging count alike, as in the ALMA pipeline (``hif/heuristics/findrefant.py``); an antenna without
+    good data is left out.
 
     Parameters
     ----------

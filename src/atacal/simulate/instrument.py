@@ -85,7 +85,8 @@ def make_faults(array: Array, subscans: tuple[Subscan, ...], rng: np.random.Gene
 class Instrument:
     """What the array does to the signal.
 
-    Measurement equation: V_ij = g_i B_i M_ij conj(g_j B_j) + noise, per receptor, with g (time) and B (channel) of each spw.
+    Measurement equation: V_ij = g_i B_i M_ij conj(g_j B_j) + noise, per receptor, with g (time) and B (channel) of each
+    spw.
 
     Attributes
     ----------

@@ -83,7 +83,8 @@ def preset(name: str, nant: int | None = None, nspw: int | None = None, nchan: i
     for key, (value, low, high) in limits.items():
         if value is not None and not low <= value <= high:
             raise ArgumentError(f"{key} = {value} is not possible; it has to be from {low} to {high}")
-    return replace(PRESETS[name], **{k: v for k, (v, _, _) in limits.items() if v is not None})
+    size = PRESETS[name]
+    return replace(size, nant=nant or size.nant, nspw=nspw or size.nspw, nchan=nchan or size.nchan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ def windows(nspw: int, nchan: int) -> tuple[Window, ...]:
     out = []
     width = BASEBAND_HZ / nchan
     for i, (centre, sideband) in enumerate(_CENTRES[:nspw]):
-        freq = centre + sideband * (np.arange(nchan) - (nchan - 1) / 2) * width
+        freq = centre + sideband * width * (np.arange(nchan, dtype=np.float64) - (nchan - 1) / 2)
         name = f"X1040312740#ALMA_RB_06#BB_{i % 4 + 1}#SW-{i // 4 + 1:02d}#FULL_RES"
         out.append(Window(i, name, freq, sideband * width, 2 if sideband > 0 else 1, i % 4 + 1))
     return tuple(out)

@@ -80,8 +80,8 @@ class Source:
             return (self.components[0].flux_jy * ratio ** self.components[0].spix).astype(np.complex128)
         total = np.zeros((*uvw_m.shape[:-1], len(freq_hz)), np.complex128)
         for c in self.components:
-            l, m = c.l_arcsec * ARCSEC_RAD, c.m_arcsec * ARCSEC_RAD
-            path = uvw_m @ np.array([l, m, np.sqrt(1 - l * l - m * m) - 1])
+            east, north = c.l_arcsec * ARCSEC_RAD, c.m_arcsec * ARCSEC_RAD
+            path = uvw_m @ np.array([east, north, np.sqrt(1 - east**2 - north**2) - 1])
             total += c.flux_jy * ratio**c.spix * np.exp(2j * np.pi * path[..., None] * freq_hz / C_M_S)
         return total
 

@@ -15,9 +15,9 @@ _MODES = 240
 class Screen:
     """A path screen as a sum of plane waves, valid for any length of time.
 
-    path(x, t) = sum a_k cos(k . (x - v t) + phi_k), with |k| spread evenly in its logarithm from 1/(4 pi) per metre to the outer
-    scale, and a_k^2 ~ k^-5/3 (structure function ~ d^5/3) within the turbulent layer's thickness, k^-2/3 (~ d^2/3) beyond it
-    (Carilli & Holdaway 1999, Radio Science 34, 817).
+    path(x, t) = sum a_k cos(k . (x - v t) + phi_k), with |k| spread evenly in its logarithm from the outer scale to 0.5
+    rad/m, and a_k^2 ~ k^-5/3 (structure function ~ d^5/3) within the turbulent layer's thickness, k^-2/3 (~ d^2/3)
+    beyond it (Carilli & Holdaway 1999, Radio Science 34, 817).
 
     Attributes
     ----------

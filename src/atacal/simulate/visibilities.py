@@ -44,8 +44,8 @@ class Recording:
 class Rows:
     """Rows of one field and spw in table order: integration after integration, baselines within it.
 
-    ``time_mjd_s``, ``antenna1``, ``antenna2`` (row,); ``uvw_m`` (row, 3); ``vis`` complex64 and ``flag`` bool (row, chan, corr);
-    ``weight``, ``sigma`` float32 (row, corr).
+    ``time_mjd_s``, ``antenna1``, ``antenna2`` (row,); ``uvw_m`` (row, 3); ``vis`` complex64 and ``flag`` bool
+    (row, chan, corr); ``weight``, ``sigma`` float32 (row, corr).
     """
 
     subscan: Subscan
@@ -139,10 +139,10 @@ def _rows(
         if fault.kind == "flagged":
             hit = (time >= fault.start_mjd_s) & (time <= fault.end_mjd_s)
             flag[np.ix_(hit, (a1 == fault.antenna_id) | (a2 == fault.antenna_id))] = True
-    n = len(time)
+    n, cell = len(time), vis.shape[2:]
     return Rows(
         subscan, window.id, np.repeat(time, len(a1)), np.tile(a1, n), np.tile(a2, n), uvw.reshape(-1, 3),
-        vis.reshape(-1, *vis.shape[2:]), flag.reshape(-1, *vis.shape[2:]), np.tile(weight, (n, 1)), np.tile(sigma, (n, 1)),
+        vis.reshape(-1, *cell), flag.reshape(-1, *cell), np.tile(weight, (n, 1)), np.tile(sigma, (n, 1)),
     )  # fmt: skip
 
 
@@ -163,8 +163,9 @@ def thermal(
 
     Notes
     -----
-    sigma = sqrt(SEFD_1 SEFD_2) / sqrt(2 dnu dt) for each of the real and the imaginary part of a channel (an autocorrelation:
-    sqrt(dnu dt)), and WEIGHT = 1 / sigma^2: after the a-priori calibration ALMA's weights are 2 dnu dt / (Tsys_1 Tsys_2).
+    sigma = sqrt(SEFD_1 SEFD_2) / sqrt(2 dnu dt) for each of the real and the imaginary part of a channel (an
+    autocorrelation: sqrt(dnu dt)), and WEIGHT = 1 / sigma^2: after the a-priori calibration ALMA's weights are
+    2 dnu dt / (Tsys_1 Tsys_2).
     """
     sefd = instrument.sefd_jy[window.id]
     weight = np.empty((len(a1), len(recording.corrs)))
