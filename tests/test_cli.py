@@ -6,13 +6,14 @@ import contextlib
 import inspect
 import json
 import logging
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -175,6 +176,13 @@ class TestWords:
         param = Param("spwmap", kind_of(Sequence[int]), ())
         assert param.value([str(numbers)]) == numbers
         assert param.value([",".join(map(str, numbers)) + ","]) == numbers
+
+    @pytest.mark.parametrize(
+        ("word", "value"),
+        [("0,0,2", [0, 0, 2]), ("[0,-1]", [0, -1]), ("[[0,0],[1]]", [[0, 0], [1]]), ("[]", []), ("a,b", ["a", "b"])],
+    )
+    def test_lists_of_anything(self, word, value):
+        assert Param("spwmap", kind_of(list[Any] | None), None).value([word]) == value
 
     @given(st.floats(allow_nan=False))
     def test_numbers_survive(self, number):
@@ -380,7 +388,7 @@ class TestHelp:
         assert cli.run([name, "--help"]) == 0
         text = capsys.readouterr().out
         for param in params_of(catalogue()[name].load()):
-            assert f"--{param.name.replace('_', '-')} " in text
+            assert re.search(rf"^  --{param.name.replace('_', '-')}[ ,]", text, re.MULTILINE)
 
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_parameter_is_documented_and_typed(self, name):

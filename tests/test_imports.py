@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 
 import atacal.tasks
+from atacal._cli_catalogue import catalogue
 
 HEAVY = ("numpy", "numba", "llvmlite", "casacore", "astropy", "matplotlib", "scipy", "rich", "pydantic")
 
@@ -60,6 +62,12 @@ def test_each_task_is_a_function_of_the_package(name):
 def test_a_task_stays_a_function_when_its_module_was_imported_first(name):
     code = f"import atacal.tasks.{name}; from atacal.tasks import {name}; assert {name}.__name__ == '{name}'"
     modules_after(code + f"; assert callable({name})")
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_each_command_is_importable_from_its_package(name):
+    entry = catalogue()[name]
+    assert getattr(importlib.import_module(entry.package), name) is entry.load()
 
 
 def test_a_task_that_does_not_exist():

@@ -47,8 +47,8 @@ def markdown(text: str) -> str:
 
 
 def indented(text: str) -> str:
-    """Indent a text so that it belongs to a list entry."""
-    return "\n".join(f"  {line}".rstrip() for line in markdown(text).split("\n"))
+    """Make a text a paragraph of its own that belongs to a list entry."""
+    return "\n" + "\n".join(f"  {line}".rstrip() for line in markdown(text).split("\n"))
 
 
 def parameter_lines(function: Callable[..., Any]) -> Iterator[str]:
@@ -77,9 +77,8 @@ def usage(entry: Entry, params: list[Param]) -> Iterator[str]:
     words = " ".join(p.name.upper() for p in first)
     more = next((p for p in params if p not in first), None)
     option = f" [{option_names(more)[0]} VALUE ...]" if more else ""
-    module = "atacal.tasks" if entry.name in task_names() else entry.module
     yield "```python"
-    yield f"from {module} import {entry.name}"
+    yield f"from {entry.package} import {entry.name}"
     yield "```"
     yield ""
     yield "```"

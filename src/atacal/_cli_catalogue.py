@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from atacal.tasks import task_names
@@ -25,27 +24,22 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 
 _HERE = Path(__file__).parent
-_BESIDE_TASKS = {
-    "calibrate": ("atacal.recipe", "recipe"),
-    "demo": ("atacal.recipe", "recipe"),
-    "simulate": ("atacal.simulate", "simulate"),
-}
-"""Commands that are no CASA tasks: the module that gives the function, and the folder with its source."""
+_BESIDE_TASKS = {"calibrate": "recipe", "demo": "recipe", "simulate": "simulate"}
+"""Commands that are no CASA tasks, and the packages of atacal that have them."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One command: its name, the module its function is taken from, and the file with its source."""
+    """One command: its name, the package that users import it from, and the file with its source."""
 
     name: str
-    module: str
+    package: str
     source: Path
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
-        found = getattr(importlib.import_module(self.module), self.name)
-        # a module of the function's own name hides it in its package until the package binds it
-        function: Callable[..., Any] = getattr(found, self.name) if isinstance(found, ModuleType) else found
+        module = self.package if self.source.stem == "__init__" else f"{self.package}.{self.source.stem}"
+        function: Callable[..., Any] = getattr(importlib.import_module(module), self.name)
         return function
 
     def summary(self) -> str:
@@ -59,11 +53,11 @@ class Entry:
 @cache
 def catalogue() -> dict[str, Entry]:
     """Every command by name."""
-    entries = {n: Entry(n, f"atacal.tasks.{n}", _HERE / "tasks" / f"{n}.py") for n in task_names()}
-    for name, (module, folder) in _BESIDE_TASKS.items():
-        source = _defining(_HERE / folder, name)
+    entries = {n: Entry(n, "atacal.tasks", _HERE / "tasks" / f"{n}.py") for n in task_names()}
+    for name, package in _BESIDE_TASKS.items():
+        source = _defining(_HERE / package, name)
         if source is not None:
-            entries[name] = Entry(name, module, source)
+            entries[name] = Entry(name, f"atacal.{package}", source)
     return entries
 
 

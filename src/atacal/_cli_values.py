@@ -107,7 +107,8 @@ def _from_annotation(annotation: Any) -> Kind:
     if issubclass(target, (dict, collections.abc.Mapping)):
         return Kind(mapping=True)
     if issubclass(target, collections.abc.Iterable):
-        inner = [_from_annotation(a) for a in args if a is not Ellipsis] or [Kind(scalars=frozenset(_SCALARS))]
+        anything = Kind(scalars=frozenset(_SCALARS), elements=frozenset(_SCALARS))
+        inner = [anything if a is Any else _from_annotation(a) for a in args if a is not Ellipsis] or [anything]
         scalars = frozenset[type]().union(*(k.scalars for k in inner))
         return Kind(elements=scalars, nested=any(k.takes_list for k in inner))
     return Kind()

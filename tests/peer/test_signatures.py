@@ -34,10 +34,11 @@ for name in names:
 
 
 def same(ours: Any, casas: Any) -> bool:
-    """Whether two defaults mean the same: CASA writes [] or [''] where we write ()."""
+    """Whether two defaults mean the same: for nothing CASA writes '' or [] or [''] or {}, and we None as well."""
     ours, casas = json.loads(json.dumps(ours)), json.loads(json.dumps(casas))
-    if isinstance(ours, list) and isinstance(casas, list):
-        return ours == casas or (not ours and casas == [""])
+    nothing: tuple[Any, ...] = (None, "", [], [""], {})
+    if ours in nothing and casas in nothing:
+        return True
     if isinstance(ours, bool) or isinstance(casas, bool):
         return ours is casas
     return bool(ours == casas)
