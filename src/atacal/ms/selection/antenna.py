@@ -59,7 +59,7 @@ class AntennaSelection:
     antennas : tuple of int
         The antennas named in terms that are not negated, in order of appearance.
     unmatched : tuple of str
-        Parts that match no antenna.
+        Ids beyond the last antenna.
     """
 
     baselines: NDArray[np.bool_]
@@ -87,7 +87,7 @@ def parse_antenna(text: str, meta: Metadata, *, autocorr: bool = True) -> Antenn
     SelectionError
         If the expression cannot be read.
     EmptySelection
-        If it names no antenna there is.
+        If it names an antenna that is not there, or selects none.
     """
     n = meta.nant
     if not text.strip():
@@ -132,16 +132,19 @@ class _Parser:
             if not self.cursor.take(";"):
                 break
         self.cursor.end()
-        if empty:
-            self._nothing()
+        wrong = [part for part in self.unmatched if not part.isdigit()]
+        if empty or wrong:
+            self._nothing(wrong or self.unmatched)
         if self.unmatched:
-            log.warning("antenna selection %r: no antenna matches %s", self.text, listed(self.unmatched))
+            log.warning("antenna selection %r: there are no antennas %s", self.text, listed(self.unmatched))
         return AntennaSelection(wanted, tuple(self.named), tuple(self.unmatched))
 
-    def _nothing(self) -> NoReturn:
+    def _nothing(self, wrong: list[str]) -> NoReturn:
+        """Raise: an unknown name is an error even beside known ones; ids beyond the last are left out, as in CASA."""
         there = ", ".join(f"{a.id}: {a.name}@{a.station}" for a in self.meta.antennas)
         raise EmptySelection(
-            f"antenna selection {self.text!r} matches no antenna of {self.meta.path}; there are {there}"
+            f"antenna selection {self.text!r}: nothing in {self.meta.path} matches {listed(wrong) or 'it'}; "
+            f"its antennas are {there}"
         )
 
     def _term(self) -> tuple[NDArray[np.bool_], bool]:

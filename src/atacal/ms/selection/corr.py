@@ -41,9 +41,9 @@ def parse_correlation(text: str, meta: Metadata) -> tuple[dict[int, NDArray[np.b
     corrs: dict[int, NDArray[np.bool_]] = {}
     ddids: set[int] = set()
     for part in text.split(";"):
-        spw_text, colon, names_text = part.rpartition(":")
+        spw_text, _, names_text = part.rpartition(":")
         names = names_text.upper().replace(",", " ").split()
-        if not names or (colon and not spw_text.strip()):
+        if not names:
             raise SelectionError(_message(text, f"{part!r} names no correlation", meta))
         if unknown := [n for n in names if n not in _KNOWN]:
             raise SelectionError(_message(text, f"{listed(unknown)} is no correlation", meta))

@@ -90,7 +90,7 @@ def parse_spw(text: str, meta: Metadata) -> SpwSelection:
     SelectionError
         If the expression cannot be read.
     EmptySelection
-        If no spw, or no channel, matches.
+        If a part names an spw that is not there, or no channel matches.
     """
     selection = SpwSelection()
     used = {d.spw for d in meta.ddids}
@@ -103,11 +103,10 @@ def parse_spw(text: str, meta: Metadata) -> SpwSelection:
     parser.whole()
     for spw_id in [s for s in selection.channels if s not in used]:
         del selection.channels[spw_id], selection.groups[spw_id]
-    if not selection.channels:
+    if not selection.channels or selection.unmatched:
         there = listed([_described(s) for s in meta.spws])
-        raise EmptySelection(f"spw selection {text!r} matches nothing; {meta.path} has {there}")
-    if selection.unmatched:
-        log.warning("spw selection %r: no spw matches %s", text, listed(selection.unmatched))
+        wrong = listed(selection.unmatched) if selection.unmatched else "it"
+        raise EmptySelection(f"spw selection {text!r}: no spw matches {wrong}; {meta.path} has {there}")
     return selection
 
 
@@ -274,7 +273,8 @@ class _Parser:
         above = np.flatnonzero(freq >= part.low - tolerance)
         below = np.flatnonzero(freq <= part.high + tolerance)
         if not len(above) or not len(below):
-            self.selection.unmatched.append(f"{spw.id}:{part.low / 1e9:g}~{part.high / 1e9:g}GHz")
+            text = f"{part.low / 1e9:g}~{part.high / 1e9:g} GHz"
+            log.warning("spw selection %r: spw %d has no channel in %s", self.text, spw.id, text)
             return None
         first, last = above[np.argmin(freq[above])], below[np.argmax(freq[below])]
         low, high = sorted((int(first), int(last)))
