@@ -249,14 +249,14 @@ class _Cut:
     def _take(self, cube: NDArray) -> NDArray:
         """Return the selected rows, channels and correlations of a cube; the cube itself where that is everything."""
         for axis, index in ((0, self.row), (1, self.channels), (2, self.corrs)):
-            if cube.shape[axis] not in (1, len(index)) or (cube.shape[axis] == 1 and axis == 1 and len(index) == 0):
-                whole = len(index) and index[-1] - index[0] + 1 == len(index)
-                if whole:
-                    cut = [slice(None)] * 3
-                    cut[axis] = slice(index[0], index[-1] + 1)
-                    cube = cube[tuple(cut)]
-                else:
-                    cube = np.take(cube, index, axis=axis)
+            if cube.shape[axis] in (1, len(index)):  # all of it, or the same for all
+                continue
+            if index[-1] - index[0] + 1 == len(index):
+                cut = [slice(None)] * 3
+                cut[axis] = slice(int(index[0]), int(index[-1]) + 1)
+                cube = cube[tuple(cut)]
+            else:
+                cube = np.take(cube, index, axis=axis)
         return cube
 
     def flag(self) -> NDArray[np.bool_]:
