@@ -70,7 +70,7 @@ PRESETS = {
 """``tiny`` for tests, ``small`` for the demo, ``bench`` (36 antennas) for the benchmark."""
 
 
-def preset(name: str, nant: int | None = None, nspw: int | None = None, nchan: int | None = None) -> Preset:
+def sized(name: str, nant: int | None = None, nspw: int | None = None, nchan: int | None = None) -> Preset:
     """Return a preset, resized where numbers are given.
 
     Raises

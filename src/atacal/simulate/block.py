@@ -1,0 +1,164 @@
+"""Simulating a block: the function that users call."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from atacal.errors import ArgumentError, TableExists, WriteError
+from atacal.progress import track
+from atacal.simulate._write import BlockWriter
+from atacal.simulate.array import make_array
+from atacal.simulate.instrument import Instrument, make_faults, make_instrument
+from atacal.simulate.presets import REF_FREQ_HZ, schedule, sized, windows
+from atacal.simulate.sky import default_sources
+from atacal.simulate.truth import Truth, arrays_path, make_truth, truth_path, write_truth
+from atacal.simulate.turbulence import make_screen
+from atacal.simulate.visibilities import CORR_RECEPTORS, Recording, baselines, generate
+
+log = logging.getLogger("atacal")
+
+_BLOCK_BYTES = 64 << 20
+
+
+def simulate(
+    path: str,
+    preset: str = "tiny",
+    seed: int = 1,
+    nant: int | None = None,
+    nspw: int | None = None,
+    nchan: int | None = None,
+    corrs: str = "XX,YY",
+    autocorr: bool = False,
+    faults: bool = True,
+    noise: bool = True,
+    turbulence_um: float = 60.0,
+    overwrite: bool = False,
+) -> Truth:
+    """Simulate an ALMA block with known truth.
+
+    A block as it is after the a-priori calibration (Tsys, water vapour, antenna positions): visibilities near janskys, with
+    a bandpass, a flux and a phase calibrator, a check source and a target in ALMA's order of scans, with ALMA's names and
+    intents. The antennas have gains that drift, bandpass shapes, delays and thermal noise that agrees with WEIGHT and SIGMA;
+    the air adds turbulent path. The truth is written beside it, to ``X.ms.truth.json`` and ``X.ms.truth.npz``.
+
+    Parameters
+    ----------
+    path : str
+        The MeasurementSet to make.
+    preset : str
+        Its size: ``tiny`` (8 antennas, 2 spws of 64 channels), ``small`` (14, 4 of 128) or ``bench`` (36, 4 of 128, 733320
+        rows).
+    seed : int
+        The same seed gives the same block.
+    nant : int, optional
+        Number of antennas, in place of the preset's.
+    nspw : int, optional
+        Number of spectral windows, each of 2 GHz.
+    nchan : int, optional
+        Number of channels of every spectral window.
+    corrs : str
+        Correlations: some of ``XX,XY,YX,YY``.
+    autocorr : bool
+        Write autocorrelations as well.
+    faults : bool
+        Put faults in: a dead polarisation, a low gain, a phase jump, flagged integrations.
+    noise : bool
+        Add thermal noise.
+    turbulence_um : float
+        Path fluctuations left after the water vapour correction: rms between antennas 300 m apart [micrometre].
+    overwrite : bool
+        Replace a MeasurementSet that is there.
+
+    Returns
+    -------
+    Truth
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such preset, or a number is out of range.
+    TableExists
+        If ``path`` is there and ``overwrite`` is False.
+    WriteError
+        If it cannot be written (a full disk, no permission).
+    """
+    arguments = dict(locals())
+    target = Path(os.path.normpath(os.fspath(path)))
+    if target.exists() and not overwrite:
+        raise TableExists(f"{target} is there already; overwrite=True replaces it")
+    recording_corrs = _correlations(corrs)
+    if turbulence_um < 0:
+        raise ArgumentError(f"turbulence_um = {turbulence_um} is not possible; it is an rms path, zero or more")
+    block = _Block(arguments, recording_corrs)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        nrow = block.write(os.fspath(partial))
+        truth = make_truth(target, arguments, block.sources, block.instrument, block.recording.integration_s, nrow)
+        _put_in_place(partial, target)
+        write_truth(truth)
+    except (OSError, RuntimeError) as error:
+        raise WriteError(f"{target}: cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    log.info("%s: %d rows", target, nrow)
+    return truth
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Move the finished block to its place, and what belonged to an older one away."""
+    for old in (target, target.with_name(target.name + ".flagversions")):
+        if old.is_dir():
+            shutil.rmtree(old)
+    for note in (truth_path(target), arrays_path(target)):
+        note.unlink(missing_ok=True)
+    os.replace(partial, target)
+
+
+def _correlations(corrs: str) -> tuple[str, ...]:
+    names = tuple(c.strip().upper() for c in corrs.replace(" ", ",").split(",") if c.strip())
+    if not names or len(set(names)) != len(names) or not set(names) <= set(CORR_RECEPTORS):
+        raise ArgumentError(f"corrs = {corrs!r} is not possible; name each once, of {', '.join(CORR_RECEPTORS)}")
+    return names
+
+
+class _Block:
+    """A block's ingredients, drawn from the seed."""
+
+    def __init__(self, arguments: dict, corrs: tuple[str, ...]) -> None:
+        seed = arguments["seed"]
+        if seed < 0:
+            raise ArgumentError(f"seed = {seed} is not possible; it has to be zero or more")
+        size = sized(arguments["preset"], arguments["nant"], arguments["nspw"], arguments["nchan"])
+        # a generator for each subject: one more antenna or channel does not change the others' draws
+        rng = {k: np.random.default_rng([seed, i]) for i, k in enumerate(("array", "air", "faults", "instrument"))}
+        self.sources = default_sources(REF_FREQ_HZ)
+        self.subscans = schedule(size, tuple(s.role for s in self.sources))
+        array = make_array(size.nant, size.max_radius_m, rng["array"])
+        times = np.concatenate([s.time_mjd_s for s in self.subscans])
+        rms_m = arguments["turbulence_um"] * 1e-6
+        screen = make_screen(rms_m, rng["air"]) if rms_m else None
+        faults = make_faults(array, self.subscans, rng["faults"]) if arguments["faults"] else ()
+        self.instrument: Instrument = make_instrument(
+            array, windows(size.nspw, size.nchan), times, size.integration_s, screen, faults, rng["instrument"]
+        )
+        self.recording = Recording(corrs, arguments["autocorr"], arguments["noise"], size.integration_s, seed)
+
+    def write(self, path: str) -> int:
+        """Write the MeasurementSet; return its number of rows."""
+        per_integration = len(baselines(self.instrument.array.nant, self.recording.autocorr)[0])
+        total = per_integration * len(self.instrument.time_mjd_s) * len(self.instrument.windows)
+        writer = BlockWriter(path, self.sources, self.instrument, self.recording)
+        try:
+            items = generate(self.sources, self.instrument, self.subscans, self.recording, _BLOCK_BYTES)
+            for rows in track(items, total, "simulating", size=lambda r: len(r.time_mjd_s)):
+                writer.append(rows)
+        finally:
+            writer.close()
+        return total
