@@ -28,6 +28,8 @@ from atacal.ms._tables import open_table, opened
 from atacal.ms.metadata import read_antennas, read_fields, read_spws
 
 _OLD_FORMATS = ("BPOLY", "GSPLINE", "SPLINE")
+_ROW_BYTES = 160
+_MARGIN_BYTES = 300_000
 _SLOT_DTYPE = np.dtype([(k, IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
 
 
@@ -260,7 +262,7 @@ def write_caltable(path: str | os.PathLike[str], table: CalTable, *, overwrite: 
         if not target.is_dir() or not (is_caltable(target) or _is_old_caltable(target)):
             raise TableExists(f"{target} is there already and is not a calibration table; it is not replaced")
         open_table(target, writable=True).close()  # finds out whether another process holds it
-    with replacing(target) as temporary:
+    with replacing(target, _size_bytes(table)) as temporary:
         create_main(temporary, table)
         write_subtables(
             temporary, Path(table.subtables_from).absolute(), table.spws, sorted(table.solutions), table.history
@@ -315,6 +317,17 @@ def _concatenated(parts: list[SpwSolutions]) -> SpwSolutions:
         weight=np.concatenate(weights) if len(weights) == len(parts) else None,
         row=np.concatenate(rows),
     )
+
+
+def _size_bytes(table: CalTable) -> int:
+    """Estimate the size on disk: the arrays, their index, the small tables, and a margin."""
+    total = _MARGIN_BYTES
+    for sol in table.solutions.values():
+        total += sum(a.nbytes for a in (sol.param, sol.error, sol.snr, sol.flag)) + sol.refant.size * _ROW_BYTES
+    for sub in SUBTABLES[:4]:
+        folder = Path(table.subtables_from) / sub
+        total += sum(f.stat().st_size for f in folder.glob("*") if f.is_file())
+    return total
 
 
 def _is_old_caltable(path: Path) -> bool:

@@ -17,13 +17,15 @@ _RENAME_EXCHANGE = 2
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path, need_bytes: int = 0) -> Iterator[Path]:
     """Give a temporary name beside ``target``; what is made there takes its place when the block ends well.
 
     Parameters
     ----------
     target : Path
         The folder to make or to replace.
+    need_bytes : int
+        How much will be written, about. casacore ends the process when it finds the disk full, so this is asked first.
 
     Yields
     ------
@@ -41,6 +43,12 @@ def replacing(target: Path) -> Iterator[Path]:
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise WriteError(f"{target} cannot be written: no permission in {target.parent}")
     _remove_leftovers(target)
+    free = shutil.disk_usage(target.parent).free
+    if free < need_bytes:
+        raise WriteError(
+            f"{target} cannot be written: the disk has {free / 1e6:.1f} MB free, {need_bytes / 1e6:.1f} MB are needed; "
+            "nothing was changed"
+        )
     temporary = target.with_name(f".{target.name}.atacal-{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
