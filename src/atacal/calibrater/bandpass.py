@@ -11,7 +11,8 @@ from atacal.calibrater.solutions import Solved, solve_batch
 from atacal.calibrater.solve import Groups, SolveSetup
 from atacal.caltables.table import SpwSolutions
 from atacal.ms.metadata import Metadata
-from atacal.solve.conditioning import fill_gaps, normalise
+from atacal.solve.conditioning import fill_gaps, normalise, remove_mean_phase
+from atacal.solve.intervals import Slots
 
 log = logging.getLogger("atacal")
 
@@ -30,7 +31,7 @@ def bandpass_setup(
 ) -> SolveSetup:
     """Describe a bandpass solve; the parameters are the task's, ``refant`` as antenna ids."""
 
-    def solve(gathered: Gathered, groups: Groups) -> Solved:
+    def solve(gathered: Gathered, slots: Slots, groups: Groups) -> Solved:
         return solve_batch(gathered, metadata.nant, calmode="ap", scalar=False, minblperant=minblperant, minsnr=minsnr)
 
     def finish(solutions: dict[int, SpwSolutions]) -> None:
@@ -38,7 +39,7 @@ def bandpass_setup(
             if fillgaps:
                 s.param, s.flag = fill_gaps(s.param, s.flag, fillgaps)
             if solnorm:
-                s.param = normalise(s.param, s.flag, (2,)).astype(np.complex64)
+                s.param = normalise(remove_mean_phase(s.param, s.flag, 2), s.flag, (2,)).astype(np.complex64)
         if solnorm:
             log.info("Normalizing solutions per spw, pol, ant, time.")
 

@@ -86,7 +86,7 @@ def make_table(
     solutions: dict[int, SpwSolutions],
     groups: dict[int, tuple[NDArray[np.int32], int]],
 ) -> CalTable:
-    """Make a table of complex solutions.
+    """Make a table of solutions.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def make_table(
     spws = tuple(solution_spw(s, *groups[s.id]) if s.id in solutions else s for s in metadata.spws)
     return CalTable(
         kind=kind,
-        par_type="Complex",
+        par_type="Float" if kind == "K Jones" else "Complex",
         pol_basis=pol_basis(metadata),
         ms_name=metadata.name,
         antennas=metadata.antennas,

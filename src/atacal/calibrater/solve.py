@@ -43,7 +43,7 @@ class SolveSetup:
     per_channel : bool
         One solution a channel (group) instead of one for all.
     solve : callable
-        ``Gathered -> Solved``.
+        ``(Gathered, Slots, Groups) -> Solved``.
     refant : list of int
         Candidates for the reference antenna; empty for none.
     refantmode : {'flex', 'strict'}
@@ -56,7 +56,7 @@ class SolveSetup:
     solint: str
     combine: str
     per_channel: bool
-    solve: Callable[[Gathered, Groups], Solved]
+    solve: Callable[[Gathered, intervals.Slots, Groups], Solved]
     refant: list[int]
     refantmode: str
     corr_dep_flags: bool
@@ -84,6 +84,12 @@ def parse_refant(metadata: Metadata, refant: str | list[str]) -> list[int]:
         else:
             raise ArgumentError(f"refant {word!r} is not an antenna of {metadata.name}; it has {', '.join(names)}")
     return found
+
+
+def channel_freqs(metadata: Metadata, spw: int, groups: Groups) -> NDArray[np.float64]:
+    """Return the frequencies of an spw's solution channels, float64 (group,) [Hz]."""
+    group, ngroup = groups[spw]
+    return np.array([metadata.spws[spw].chan_freq_hz[group == g].mean() for g in range(ngroup)])
 
 
 class ConstantModel:
@@ -138,7 +144,7 @@ def solve_table(
     log.info("For solint = %s, found %d solution intervals.", setup.solint, len(slots))
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
     solved = joined([
-        setup.solve(batch, groups)
+        setup.solve(batch, slots, groups)
         for batch in gather(
             ms, selected, slots, groups,
             library=library, model=model, corr_dep_flags=setup.corr_dep_flags, memory=memory,
@@ -151,7 +157,7 @@ def solve_table(
     if not solutions:
         raise NoSolutions(
             f"{ms.path}: no good {setup.kind} solution in {len(slots)} solution intervals; "
-            f"{stats['flagged_few_baselines']} had too few unflagged baselines (or no data), {stats['flagged_low_snr']} "
+            f"{stats['flagged_few_baselines']} had too few baselines with data, {stats['flagged_low_snr']} "
             "too low a signal-to-noise ratio; no table was written"
         )
     if setup.refant:

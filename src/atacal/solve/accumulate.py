@@ -90,8 +90,8 @@ def accumulate_rows(
 
     Notes
     -----
-    A visibility takes part only when none of its correlations is flagged, as in CASA, unless ``corr_dep_flags``. Each thread owns the baselines
-    of one residue class, so the result does not depend on the number of rows a block has or on the scheduling.
+    A visibility takes part only when none of its correlations is flagged, as in CASA, unless ``corr_dep_flags``. Each
+    thread owns the baselines of one residue class, so the result depends neither on the rows of a block nor on timing.
     """
     nrow, nchan, ncorr = vis.shape
     npol = len(pols)

@@ -38,19 +38,20 @@ def normalise(param: NDArray, flag: NDArray[np.bool_], axes: tuple[int, ...], no
     return np.where(flag, param, param / norm)
 
 
-def centre_phase(param: NDArray, flag: NDArray[np.bool_]) -> NDArray:
-    """Set the phase of a bandpass to zero at its centre channel, per slot, antenna and polarisation.
+def remove_mean_phase(param: NDArray, flag: NDArray[np.bool_], axis: int) -> NDArray:
+    """Turn gains so that their mean unit phasor along an axis is real and positive.
 
     Parameters
     ----------
-    param : complex (slot, antenna, chan, pol)
+    param : complex (..., )
     flag : bool, same shape
+    axis : int
     """
-    centre = param.shape[2] // 2
-    phasor = param[:, :, centre : centre + 1]
-    amplitude = np.abs(phasor)
-    ok = ~flag[:, :, centre : centre + 1] & (amplitude > 0)
-    phasor = np.where(ok, phasor / np.where(amplitude > 0, amplitude, 1.0), 1.0)
+    amplitude = np.abs(param)
+    unit = np.where(flag | (amplitude == 0), 0.0, param / np.where(amplitude > 0, amplitude, 1.0))
+    mean = unit.sum(axis=axis, keepdims=True)
+    size = np.abs(mean)
+    phasor = np.where(size > 0, mean / np.where(size > 0, size, 1.0), 1.0)
     return np.where(flag, param, param * phasor.conj())
 
 

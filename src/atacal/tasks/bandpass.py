@@ -72,7 +72,7 @@ def bandpass(
     minsnr : float
         Solutions with a smaller signal-to-noise ratio are flagged.
     solnorm : bool
-        Divide each antenna's bandpass by its rms amplitude over the channels.
+        Divide each antenna's bandpass by its rms amplitude and its mean phase over the channels.
     bandtype : {'B'}
         One solution a channel. (BPOLY is not available yet.)
     smodel : list of float
@@ -110,8 +110,8 @@ def bandpass(
 
     Notes
     -----
-    Every solution channel is solved by itself, as by `gaincal`. The table's channels are the selected ones, with the gaps
-    of the selection closed, as in CASA.
+    Every solution channel is solved by itself, as by `gaincal`. The table's channels are the selected ones, with the
+    gaps of the selection closed, as in CASA.
 
     Examples
     --------

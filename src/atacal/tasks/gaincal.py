@@ -110,8 +110,8 @@ def gaincal(
     Returns
     -------
     dict
-        ``caltable``, ``type``, ``apmode``, ``solint``, and ``solvestats``: intervals expected, attempted, succeeded, and
-        solutions flagged and why, in all and per spw.
+        ``caltable``, ``type``, ``apmode``, ``solint``, and ``solvestats``: intervals expected, attempted, succeeded,
+        and solutions flagged and why, in all and per spw.
 
     Raises
     ------
