@@ -85,14 +85,17 @@ def bracket(
         As in `Registration`, without its antenna axis: (wanted, point), (wanted, point), (wanted, 2).
     """
     n = len(solution_time)
-    right = np.clip(np.searchsorted(solution_time, time), 0, n - 1)
+    # CASA compares times in single precision, from the second before the first solution on: what is nearest, and what
+    # coincides with a solution, is decided likewise; the weights are not
+    origin = np.floor(solution_time[0] - 1.0)
+    coarse, wanted = (solution_time - origin).astype(np.float32), (time - origin).astype(np.float32)
+    right = np.clip(np.searchsorted(coarse, wanted), 0, n - 1)
     left = np.maximum(right - 1, 0)
-    to_left, to_right = time - solution_time[left], solution_time[right] - time
-    # of two equally near solutions CASA takes the earlier one
-    nearest = np.where(to_right < to_left, right, left)
-    outside = (time <= solution_time[0]) | (time >= solution_time[-1])
-    same = np.abs(solution_time[nearest] - time) <= TIME_TOLERANCE_S
-    nearest = np.where(time <= solution_time[0], 0, np.where(time >= solution_time[-1], n - 1, nearest))
+    # of two equally near solutions the earlier one
+    nearest = np.where(coarse[right] - wanted < wanted - coarse[left], right, left)
+    nearest = np.where(wanted <= coarse[0], 0, np.where(wanted >= coarse[-1], n - 1, nearest))
+    outside = (wanted <= coarse[0]) | (wanted >= coarse[-1])
+    same = (coarse[nearest] == wanted) | (np.abs(solution_time[nearest] - time) <= TIME_TOLERANCE_S)
     exact = outside | same
     if mode == "nearest" or n == 1 or exact.all():
         return nearest[:, None], np.ones((len(time), 1)), np.stack([nearest, nearest], 1)

@@ -73,6 +73,7 @@ class Factors:
     chan_weight: NDArray[np.float32] | None
     spectrum_weight: NDArray[np.float32]
     by_table: list[tuple[NDArray[np.bool_], NDArray[np.intp]]] = field(default_factory=list)
+    matrix: NDArray[np.complex64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,6 +306,11 @@ class Library:
                 )
             )
         return cls(metadata, uses, parang)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether any table changes the weights; if none does, applying leaves WEIGHT alone."""
+        return any(use.calwt and use.term.weight is not None for use in self.uses)
 
     def check_spws(self, spws: Iterable[int]) -> None:
         """Raise `CaltableMismatch` unless every table has solutions for all of some spws of the data."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TWO_PI = 2.0 * np.pi
+HZ_PER_GHZ = 1e9
 _SAME_FREQ = 1e-10  # relative; CASA's own limit for "the same channels"
 
 METHODS = ("nearest", "linear", "cubic", "spline")
@@ -103,7 +104,8 @@ def _interpolate(
     freq: NDArray[np.float64], values: NDArray[np.float64], freq_out: NDArray[np.float64], method: str
 ) -> NDArray[np.float64]:
     """Interpolate vectors (vector, chan) that are good in every channel; outside, the outermost value."""
-    if freq[0] > freq[-1]:
+    descending = freq[0] > freq[-1]
+    if descending:
         freq, values = freq[::-1], values[:, ::-1]
     x = np.clip(freq_out, freq[0], freq[-1])
     n = len(freq)
@@ -112,7 +114,13 @@ def _interpolate(
     if n == 1:
         return np.repeat(values, len(x), axis=1)
     if method == "nearest":
-        left_nearer = x - freq[right - 1] < freq[right] - x
+        # halfway, the channel that comes first in the table; decided on the same numbers as in CASA, GHz
+        ghz, wanted = freq / HZ_PER_GHZ, x / HZ_PER_GHZ
+        half = 0.5 * (ghz[right] - ghz[right - 1])
+        if descending:
+            left_nearer = wanted - ghz[right - 1] < half
+        else:
+            left_nearer = ~(ghz[right] - wanted < half)
         return values[:, np.where(left_nearer, right - 1, right)]
     if method == "linear":
         fraction = (x - freq[right - 1]) / (freq[right] - freq[right - 1])
@@ -181,7 +189,7 @@ def flags_in_frequency(
     right = np.clip(np.searchsorted(freq_in, freq_out), 0, n - 1)
     left = np.maximum(right - 1, 0)
     nearest = np.where(np.abs(freq_in[right] - freq_out) < np.abs(freq_out - freq_in[left]), right, left)
-    exact = np.abs(freq_in[nearest] - freq_out) <= _SAME_FREQ * np.abs(freq_out)
+    exact = freq_in[nearest] / HZ_PER_GHZ == freq_out / HZ_PER_GHZ  # to the last bit, as CASA asks it
     if method == "nearest" or n < 2:
         return flag[nearest]
     beyond = freq_out > freq_in[-1]

@@ -1,0 +1,144 @@
+"""The compiled inner loops of applying calibration.
+
+Arrays are C-contiguous; each kernel works on the rows [first, last) so that threads can share a block. Factors are
+inverse Jones factors (reciprocals of the forward ones).
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+_C64 = nb.complex64
+_ROWS = nb.int32[::1]
+_RANGE = (nb.int64, nb.int64)
+
+_correct_signature = nb.void(
+    _C64[:, :, ::1], _ROWS, _ROWS, _ROWS, nb.int32[:, ::1],
+    _C64[:, :, ::1], _C64[:, :, ::1], _C64[:, :, :, ::1], *_RANGE,
+)  # fmt: skip
+
+
+@nb.njit(_correct_signature, nogil=True, cache=True, fastmath=False)
+def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_inv, first, last):
+    """Divide visibilities by diagonal Jones factors, in place.
+
+    V_ij -> (t_i c_i f_i) V_ij conj(t_j c_j f_j)
+
+    Parameters
+    ----------
+    vis : complex64 (row, chan, corr)
+    antenna1, antenna2, slot : int32 (row,)
+    receptors : int32 (corr, 2)
+        Receptor of antenna1 and of antenna2 that each correlation pairs.
+    time_inv : complex64 (slot, antenna, receptor)
+    chan_inv : complex64 (antenna, chan, receptor)
+        Empty (no antennas) where no term has a channel axis alone.
+    full_inv : complex64 (slot, antenna, chan, receptor)
+        Empty where no term has both axes.
+    first, last : int
+        Rows to do.
+    """
+    nchan, ncorr = vis.shape[1], vis.shape[2]
+    by_chan, by_both = chan_inv.shape[0] > 0, full_inv.shape[0] > 0
+    for row in range(first, last):
+        i, j, s = antenna1[row], antenna2[row], slot[row]
+        for corr in range(ncorr):
+            p, q = receptors[corr, 0], receptors[corr, 1]
+            scale = time_inv[s, i, p] * np.conj(time_inv[s, j, q])
+            if by_both:
+                for chan in range(nchan):
+                    factor = scale * (full_inv[s, i, chan, p] * np.conj(full_inv[s, j, chan, q]))
+                    if by_chan:
+                        factor *= chan_inv[i, chan, p] * np.conj(chan_inv[j, chan, q])
+                    vis[row, chan, corr] *= factor
+            elif by_chan:
+                for chan in range(nchan):
+                    vis[row, chan, corr] *= scale * (chan_inv[i, chan, p] * np.conj(chan_inv[j, chan, q]))
+            else:
+                for chan in range(nchan):
+                    vis[row, chan, corr] *= scale
+
+
+@nb.njit(
+    nb.int64(nb.boolean[:, :, ::1], _ROWS, _ROWS, nb.int64[::1], nb.int32[:, ::1], nb.boolean[:, :, :, ::1], *_RANGE),
+    nogil=True,
+    cache=True,
+)
+def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
+    """Flag the visibilities that rest on a bad factor of one table, in place.
+
+    Parameters
+    ----------
+    flag : bool (row, chan, corr)
+    antenna1, antenna2 : int32 (row,)
+    which : int64 (row,)
+        First index of ``bad`` for each row.
+    receptors : int32 (corr, 2)
+    bad : bool (distinct, antenna, chan or 1, receptor)
+    first, last : int
+
+    Returns
+    -------
+    int
+        Visibilities newly flagged.
+    """
+    nchan, ncorr, single = flag.shape[1], flag.shape[2], bad.shape[2] == 1
+    count = 0
+    for row in range(first, last):
+        i, j, s = antenna1[row], antenna2[row], which[row]
+        for corr in range(ncorr):
+            p, q = receptors[corr, 0], receptors[corr, 1]
+            if single:
+                if bad[s, i, 0, p] or bad[s, j, 0, q]:
+                    for chan in range(nchan):
+                        count += not flag[row, chan, corr]
+                        flag[row, chan, corr] = True
+            else:
+                for chan in range(nchan):
+                    if bad[s, i, chan, p] or bad[s, j, chan, q]:
+                        count += not flag[row, chan, corr]
+                        flag[row, chan, corr] = True
+    return count
+
+
+@nb.njit(nb.int64(nb.boolean[:, :, ::1], *_RANGE), nogil=True, cache=True)
+def count_flags(flag, first, last):
+    """Count flagged visibilities in the rows [first, last)."""
+    count = 0
+    for row in range(first, last):
+        for chan in range(flag.shape[1]):
+            for corr in range(flag.shape[2]):
+                count += flag[row, chan, corr]
+    return count
+
+
+@nb.njit(
+    nb.void(_C64[:, :, ::1], _ROWS, _ROWS, _ROWS, _C64[:, :, :, ::1], *_RANGE),
+    nogil=True,
+    cache=True,
+)
+def rotate(vis, antenna1, antenna2, slot, inverse, first, last):
+    """Multiply by full 2 x 2 Jones matrices, in place: V_ij -> P_i V_ij P_j^H, for four correlations.
+
+    Parameters
+    ----------
+    vis : complex64 (row, chan, 4)
+        Correlations in the order pp, pq, qp, qq.
+    antenna1, antenna2, slot : int32 (row,)
+    inverse : complex64 (slot, antenna, 2, 2)
+    first, last : int
+    """
+    for row in range(first, last):
+        i, j, s = antenna1[row], antenna2[row], slot[row]
+        a00, a01, a10, a11 = inverse[s, i, 0, 0], inverse[s, i, 0, 1], inverse[s, i, 1, 0], inverse[s, i, 1, 1]
+        b00, b01 = np.conj(inverse[s, j, 0, 0]), np.conj(inverse[s, j, 0, 1])
+        b10, b11 = np.conj(inverse[s, j, 1, 0]), np.conj(inverse[s, j, 1, 1])
+        for chan in range(vis.shape[1]):
+            v00, v01, v10, v11 = vis[row, chan, 0], vis[row, chan, 1], vis[row, chan, 2], vis[row, chan, 3]
+            l00, l01 = a00 * v00 + a01 * v10, a00 * v01 + a01 * v11
+            l10, l11 = a10 * v00 + a11 * v10, a10 * v01 + a11 * v11
+            vis[row, chan, 0] = l00 * b00 + l01 * b01
+            vis[row, chan, 1] = l00 * b10 + l01 * b11
+            vis[row, chan, 2] = l10 * b00 + l11 * b01
+            vis[row, chan, 3] = l10 * b10 + l11 * b11

@@ -1,0 +1,223 @@
+"""One streaming pass that applies a calibration library to a MeasurementSet: read, divide, weigh, flag, write.
+
+DATA, SIGMA are only read; CORRECTED_DATA, WEIGHT, FLAG are derived from them and written. So applying twice gives the
+same as applying once, and a run that was killed is put right by running it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.apply.block import Team, block_spectrum, block_weights, correct_block, flag_block, receptors_of
+from atacal.apply.kernels import count_flags
+from atacal.caltables.library import Factors, Library
+from atacal.errors import ArgumentError
+from atacal.ms.columns import ensure_column, fill_column
+from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.selected import Selected
+from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.progress import track
+
+log = logging.getLogger("atacal")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a pass writes.
+
+    Attributes
+    ----------
+    name : str
+        CASA's applymode.
+    calibrate : bool
+        Write CORRECTED_DATA and WEIGHT.
+    flag : bool
+        Write FLAG.
+    strict : bool
+        Flag spws that a table has nothing for, instead of refusing them.
+    """
+
+    name: str
+    calibrate: bool
+    flag: bool
+    strict: bool = False
+
+
+MODES = {
+    m.name: m
+    for m in (
+        Mode("calflag", True, True),
+        Mode("calflagstrict", True, True, strict=True),
+        Mode("trial", False, False),
+        Mode("flagonly", False, True),
+        Mode("flagonlystrict", False, True, strict=True),
+        Mode("calonly", True, False),
+    )
+}
+
+
+@dataclass
+class TableReport:
+    """What one table did: visibilities that came to it flagged, and those it flagged besides."""
+
+    table: str
+    kind: str
+    flagged_before: int = 0
+    flagged_by: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class ApplyReport:
+    """What a pass did; numbers count visibilities (row x chan x corr)."""
+
+    mode: str
+    total: int = 0
+    flagged_in: int = 0
+    flagged_out: int = 0
+    tables: list[TableReport] = field(default_factory=list)
+    uncalibrated_spws: list[int] = field(default_factory=list)
+
+
+def apply_library(
+    ms: MeasurementSet, selected: Selected, library: Library, mode: Mode, *, memory: int = DEFAULT_MEMORY
+) -> ApplyReport:
+    """Apply a library to the selected rows.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+        Open for writing, unless the mode is trial.
+    selected : Selected
+        All channels and correlations of the selected rows are done, as in CASA.
+    library : Library
+    mode : Mode
+    memory : int
+        Bound on what is held at a time [bytes].
+
+    Returns
+    -------
+    ApplyReport
+
+    Raises
+    ------
+    CaltableMismatch
+        If a table lacks a selected spw and the mode is not strict.
+    WriteError
+    """
+    spws = sorted({ms.metadata.ddids[int(d)].spw for d in np.unique(selected.runs.ddid)})
+    missing = [s for s in spws if not all(use.covers(s) for use in library.uses)]
+    if missing and not mode.strict:
+        library.check_spws(spws)
+    check_receptors(ms, library, spws)
+    report = ApplyReport(mode.name, uncalibrated_spws=missing)
+    report.tables = [TableReport(str(u.table.path or u.table.name), u.table.kind) for u in library.uses]
+    new_column = mode.calibrate and ensure_column(ms, "CORRECTED_DATA", fill=False)
+    columns = ["FLAG"]
+    if mode.calibrate:
+        columns += ["DATA", "SIGMA"]
+    spectrum = mode.calibrate and library.weighs and ms.has("WEIGHT_SPECTRUM")
+    if spectrum and ms.has("SIGMA_SPECTRUM"):
+        columns.append("SIGMA_SPECTRUM")
+    done: list[Segment] = []
+    with Team() as team:
+        blocks = stream(ms, selected, columns, memory=memory)
+        for whole in track(blocks, float(selected.runs.nrow.sum()), "applycal", size=lambda b: b.nrow):
+            block = wanted_rows(whole)
+            if block.nrow == 0:
+                continue
+            _apply_block(ms, block, library, mode, report, team, spectrum=spectrum)
+            done += block.segments
+    if new_column:
+        fill_column(ms, "CORRECTED_DATA", segments=complement(done, ms.metadata.nrow))
+    ms.flush()
+    return report
+
+
+def check_receptors(ms: MeasurementSet, library: Library, spws: list[int]) -> None:
+    """Refuse correlations that no diagonal Jones matrix applies to (Stokes parameters)."""
+    for dd in ms.metadata.ddids:
+        pol = ms.metadata.pols[dd.pol]
+        if dd.spw in spws and library.uses and any(c in ("I", "Q", "U", "V") for c in pol.corrs) and pol.ncorr > 1:
+            raise ArgumentError(f"spw {dd.spw} has correlations {', '.join(pol.corrs)}; only feeds can be calibrated")
+
+
+def _apply_block(
+    ms: MeasurementSet,
+    block: Block,
+    library: Library,
+    mode: Mode,
+    report: ApplyReport,
+    team: Team,
+    *,
+    spectrum: bool,
+) -> None:
+    """Calibrate one block and write what the mode writes."""
+    receptors = receptors_of(ms.metadata.pols[block.pol])
+    flag = block["FLAG"]
+    before = sum(team.run(count_flags, block.nrow, flag))
+    report.total += flag.size
+    report.flagged_in += before
+    if block.spw in report.uncalibrated_spws:
+        flag[:] = True
+        after = flag.size
+    else:
+        factors = library.factors(block)
+        after = before
+        for table, count in zip(report.tables, flag_block(block, factors, receptors, team), strict=True):
+            table.flagged_before += after
+            table.flagged_by += count
+            after += count
+        if mode.calibrate:
+            correct_block(block, factors, receptors, team)
+            if library.weighs:
+                _write_weights(ms, block, factors, receptors, spectrum=spectrum)
+    report.flagged_out += after
+    if mode.calibrate:
+        ms.write("CORRECTED_DATA", block.segments, block["DATA"])
+    if mode.flag and after != before:
+        ms.write("FLAG", block.segments, flag)
+
+
+def _write_weights(
+    ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], *, spectrum: bool
+) -> None:
+    """Write WEIGHT, and WEIGHT_SPECTRUM where there is one: WEIGHT is then its median over the good channels."""
+    if not spectrum:
+        ms.write("WEIGHT", block.segments, block_weights(block, factors, receptors))
+        return
+    weights = block_spectrum(block, factors, receptors)
+    ms.write("WEIGHT_SPECTRUM", block.segments, weights)
+    ms.write("WEIGHT", block.segments, np.median(weights, axis=1))
+
+
+def wanted_rows(block: Block) -> Block:
+    """Return a block without the rows that baseline or uv selections leave out."""
+    if block.wanted.all():
+        return block
+    keep = np.flatnonzero(block.wanted)
+    numbers = np.concatenate([np.arange(row0, row0 + count) for row0, count in block.segments])[keep]
+    edges = np.flatnonzero(np.diff(numbers) != 1) + 1
+    segments = [(int(part[0]), len(part)) for part in np.split(numbers, edges) if len(part)]
+    names = ("run", "wanted", "time", "interval", "exposure", "antenna1", "antenna2", "field", "scan", "state", "obs")
+    kept: dict[str, Any] = {name: np.ascontiguousarray(getattr(block, name)[keep]) for name in names}
+    data = {name: np.ascontiguousarray(values[keep]) for name, values in block.data.items()}
+    return replace(block, segments=segments, data=data, **kept)
+
+
+def complement(segments: list[Segment], nrow: int) -> list[Segment]:
+    """Return the stretches of a table of ``nrow`` rows that some segments leave out."""
+    out: list[Segment] = []
+    at = 0
+    for row0, count in sorted(segments):
+        if row0 > at:
+            out.append((at, row0 - at))
+        at = max(at, row0 + count)
+    if at < nrow:
+        out.append((at, nrow - at))
+    return out
