@@ -36,7 +36,8 @@ def solve_delay_batch(gathered: Gathered, nant: int, freq_hz: list[NDArray[np.fl
     flag = np.ones((n, nant, 1, 2), bool)
     for s in range(n):
         for p in range(2):
-            d, b = (np.ascontiguousarray(x[s, :, : len(freq_hz[s]), p]) for x in (gathered.d, gathered.b))
+            d = gathered.d[s, :, : len(freq_hz[s]), p]
+            b = gathered.b[s, :, : len(freq_hz[s]), p]
             total = np.zeros(nant)
             np.add.at(total, ant1, b.sum(1))
             np.add.at(total, ant2, b.sum(1))

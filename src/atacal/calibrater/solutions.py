@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class Solved:
         Their numbers in the list of slots.
     time : float64 (n,)
         [MJD s]
-    param : complex64 (n, antenna, group, par)
+    param : complex64 (float32 for delays) (n, antenna, group, par)
     error, snr : float32, same shape
     flag : bool, same shape
     attempted : int
@@ -37,7 +38,7 @@ class Solved:
 
     slots: NDArray[np.int64]
     time: NDArray[np.float64]
-    param: NDArray[np.complex64]
+    param: NDArray
     error: NDArray[np.float32]
     snr: NDArray[np.float32]
     flag: NDArray[np.bool_]
@@ -129,7 +130,5 @@ def joined(parts: list[Solved]) -> Solved:
     """Put batches together."""
     arrays = ("slots", "time", "param", "error", "snr", "flag")
     counts = ("attempted", "low_snr", "few_baselines", "unconverged")
-    return Solved(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays},
-        **{name: sum(getattr(p, name) for p in parts) for name in counts},
-    )
+    values: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
+    return Solved(**values, **{name: sum(getattr(p, name) for p in parts) for name in counts})

@@ -138,7 +138,7 @@ def make_slots(runs: RowRuns, run_spw: NDArray[np.int32], solint_s: float, combi
     spw_key = np.zeros(nrun, np.int32) if "spw" in combine else run_spw
     keys = [runs.array, spw_key]
     keys += [getattr(runs, name) for name in ("obs", "scan", "field") if name not in combine]
-    order = np.lexsort((runs.time, *keys[::-1]))
+    order = np.lexsort([runs.time, *keys[::-1]])
     new_group = np.ones(nrun, bool)
     if nrun:
         new_group[1:] = np.any([k[order][1:] != k[order][:-1] for k in keys], axis=0)
