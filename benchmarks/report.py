@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
-AIMS = {"phase-up": 10, "bandpass": 10, "phase int": 10, "amplitude inf": 10, "phase inf": 10, "applycal": 8, "split": 4}
+AIMS = {
+    "phase-up": 10,
+    "bandpass": 10,
+    "phase int": 10,
+    "amplitude inf": 10,
+    "phase inf": 10,
+    "applycal": 8,
+    "split": 4,
+}
 """How many times faster than CASA each step should be."""
 TOTAL_AIM, MEMORY_AIM_MB = 10, 1000
 

@@ -43,7 +43,8 @@ def build(folder: Path, preset: str) -> tuple[Path, float]:
     ms, note = folder / f"{preset}.ms", folder / f"{preset}.seconds"
     if not note.is_file():
         begun = time.perf_counter()
-        code = f"from atacal.simulate import simulate; simulate({str(ms)!r}, preset={preset!r}, overwrite=True)"
+        arguments = f"{str(ms)!r}, preset={preset!r}, weight_spectrum=True, overwrite=True"
+        code = f"from atacal.simulate import simulate; simulate({arguments})"
         subprocess.run([sys.executable, "-c", code], check=True)
         note.write_text(f"{time.perf_counter() - begun:.2f}\n")
     return ms, float(note.read_text())

@@ -3,8 +3,8 @@
     python steps.py casa|atacal X.ms OUT RESULT.json [--warm-up TINY.ms]
 
 It runs under CASA's own Python as well as under atacal's, so it imports nothing but the standard library and the one
-package that it times. Every step is timed with the clock of this process, without the start of the interpreter; its peak
-memory is the kernel's high-water mark of the resident set, set back before the step.
+package that it times. Every step is timed with the clock of this process, without the start of the interpreter; its
+peak memory is the kernel's high-water mark of the resident set, set back before the step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import shutil
-import sys
 import time
 
 
@@ -57,7 +56,7 @@ def recipe(tasks, vis, out, truth):
     solved = ",".join(sorted({*ids["bandpass"].split(","), *ids["flux"].split(","), *ids["phase"].split(",")}))
     carried = ",".join(ids[r] for r in ("phase", "check", "target") if ids[r])
     n = truth["spws"][0]["nchan"]
-    central = "*:%d~%d" % (int(n * 0.375), int(n * 0.625))
+    central = f"*:{int(n * 0.375)}~{int(n * 0.625)}"
     t = {k: os.path.join(out, k) for k in ("phase_up", "bandpass", "phase_int", "ampli_inf", "flux_inf", "phase_inf")}
     ref = truth["refant"]
 
@@ -98,7 +97,7 @@ def prepare(tasks, vis, out, truth):
     flux = truth["roles"]["flux"][0]
     component = truth["fields"][flux]["components"][0]
     tasks.setjy(vis=vis, field=str(flux), standard="manual", fluxdensity=[component["flux_jy"], 0, 0, 0],
-                spix=component["spix"], reffreq="%.9fGHz" % (truth["fields"][flux]["ref_freq_hz"] / 1e9),
+                spix=component["spix"], reffreq=f"{truth['fields'][flux]['ref_freq_hz'] / 1e9:.9f}GHz",
                 usescratch=False)  # fmt: skip
 
 
@@ -134,8 +133,8 @@ def main():
             answer = step()
             if timed:
                 measured.append({"step": name, "seconds": time.perf_counter() - begun, "peak_mb": peak_mb()})
-                print("%-7s %-14s %8.2f s %7.0f MB" % (given.engine, name, measured[-1]["seconds"], measured[-1]["peak_mb"]))
-                sys.stdout.flush()
+                seconds, peak = measured[-1]["seconds"], measured[-1]["peak_mb"]
+                print(f"{given.engine:<7} {name:<14} {seconds:8.2f} s {peak:7.0f} MB", flush=True)
                 if name == "fluxscale":
                     flux = fluxes(answer)
     with open(given.result, "w") as target:

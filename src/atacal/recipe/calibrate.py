@@ -45,9 +45,9 @@ def calibrate(
 
     The fields' roles are taken from the scan intents where they are not given. The recipe: flag the autocorrelations,
     set the flux calibrator's model, phases of the bandpass calibrator for every integration on the central channels,
-    bandpass (scans combined, normalised), phases for every integration, amplitudes for every scan, flux scale, phases for
-    every scan; apply them (bandpass and flux calibrators with their own phases of every integration, the others with
-    those of the nearest phase calibrator's scans); split the corrected data into a new MeasurementSet.
+    bandpass (scans combined, normalised), phases for every integration, amplitudes for every scan, flux scale, phases
+    for every scan; apply them (bandpass and flux calibrators with their own phases of every integration, the others
+    with those of the nearest phase calibrator's scans); split the corrected data into a new MeasurementSet.
 
     The MeasurementSet gets flags (the earlier ones are kept as a flag version), the flux calibrator's model and
     CORRECTED_DATA, as the same steps give it in CASA; everything else goes to ``outdir``. A run that was stopped can be
@@ -177,9 +177,7 @@ class _Run:
         from atacal.tasks import flagmanager
 
         self.summary.flag_version = self.plan.flag_version
-        flagmanager(
-            vis=self.vis, mode="save", versionname=self.plan.flag_version, comment="before atacal calibrate"
-        )
+        flagmanager(vis=self.vis, mode="save", versionname=self.plan.flag_version, comment="before atacal calibrate")
 
     def flag_autocorrelations(self) -> None:
         from atacal.tasks import flagdata
@@ -214,7 +212,9 @@ class _Run:
             gaintable=[os.fspath(self.products.phase_up)], interp=[self.given["interp"]], **self.common,
         )  # fmt: skip
 
-    def _gains(self, table: os.PathLike[str], solint: str, gaintype: str, calmode: str, *before: os.PathLike[str]) -> None:
+    def _gains(
+        self, table: os.PathLike[str], solint: str, gaintype: str, calmode: str, *before: os.PathLike[str]
+    ) -> None:
         from atacal.tasks import gaincal
 
         gaincal(

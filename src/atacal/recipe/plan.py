@@ -178,9 +178,12 @@ def _refants(
 
 def _require_model(ms: MeasurementSet, roles: Roles) -> None:
     """Make sure that an earlier ``setjy`` has left a model of the flux calibrator."""
-    from atacal.ms.models import has_model
+    from atacal.ms._virtual_model import read_virtual_models
 
-    without = [ms.metadata.fields[f].name for f in roles.flux if not has_model(ms, f)]
+    if ms.has("MODEL_DATA"):
+        return
+    virtual = read_virtual_models(ms.path)
+    without = [ms.metadata.fields[f].name for f in roles.flux if f not in virtual]
     if without:
         raise ModelError(
             f"{ms.path}: the flux density of {', '.join(without)} is not known; "

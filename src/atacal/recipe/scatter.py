@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
-from atacal.ms.stream import DEFAULT_MEMORY, stream
+from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
 
 PARALLEL = frozenset({"XX", "YY", "RR", "LL", "I"})
 
@@ -61,12 +61,12 @@ def phase_scatter(
         key = np.concatenate([p[0] for p in pieces])
         before, after = (baseline_rms_deg(key, np.concatenate([p[i] for p in pieces])) for i in (1, 2))
         used = np.isfinite(after)
-        scatter = [float(np.median(x[used])) if used.any() else float("nan") for x in (before, after)]
-        out.append(PhaseScatter(field, ms.metadata.fields[field].name, *scatter, baselines=int(used.sum())))
+        medians = [float(np.median(x[used])) if used.any() else float("nan") for x in (before, after)]
+        out.append(PhaseScatter(field, ms.metadata.fields[field].name, medians[0], medians[1], int(used.sum())))
     return out
 
 
-def _averages(block, corrs: tuple[str, ...]) -> tuple[NDArray, NDArray, NDArray]:  # type: ignore[no-untyped-def]
+def _averages(block: Block, corrs: tuple[str, ...]) -> tuple[NDArray, NDArray, NDArray]:
     """Average the central channels of a block: (key of spw, polarisation and baseline; DATA; CORRECTED_DATA)."""
     nchan = block["FLAG"].shape[1]
     middle = slice(nchan // 4, max(nchan // 4 + 1, nchan - nchan // 4))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from atacal.ms.columns import cube_description, tile_shape
-from atacal.simulate.array import DISH_M, SITE_ITRF_M
+from atacal.simulate.array import DISH_M
 from atacal.simulate.instrument import Instrument
 from atacal.simulate.presets import INTENTS, ROLES
 from atacal.simulate.sky import Source
@@ -33,7 +33,9 @@ class BlockWriter:
         ]
         required.pop("WEIGHT")
         required.pop("SIGMA")
-        for i, (column, size) in enumerate((("DATA", 8), ("FLAG", 1 / 8))):
+        for i, (column, size) in enumerate(
+            (("DATA", 8), ("FLAG", 1 / 8), *((("WEIGHT_SPECTRUM", 4),) if recording.weight_spectrum else ()))
+        ):
             d, m = cube_description(column, tile_shape(ncorr, nchan, size))
             extra.append(d)
             managers[f"*{i + 1}"] = m
@@ -222,6 +224,8 @@ class BlockWriter:
             "WEIGHT": rows.weight,
             "SIGMA": rows.sigma,
         }
+        if self.recording.weight_spectrum:
+            columns["WEIGHT_SPECTRUM"] = np.repeat(rows.weight[:, None], rows.vis.shape[1], axis=1)
         for name, values in columns.items():
             tab.putcol(name, values, at, n)
 

@@ -26,7 +26,7 @@ _BLOCK_BYTES = 64 << 20
 
 
 def simulate(
-    path: str,
+    path: str | os.PathLike[str],
     preset: str = "tiny",
     seed: int = 1,
     nant: int | None = None,
@@ -37,22 +37,24 @@ def simulate(
     faults: bool = True,
     noise: bool = True,
     turbulence_um: float = 60.0,
+    weight_spectrum: bool = False,
     overwrite: bool = False,
 ) -> Truth:
     """Simulate an ALMA block with known truth.
 
-    A block as it is after the a-priori calibration (Tsys, water vapour, antenna positions): visibilities near janskys, with
-    a bandpass, a flux and a phase calibrator, a check source and a target in ALMA's order of scans, with ALMA's names and
-    intents. The antennas have gains that drift, bandpass shapes, delays and thermal noise that agrees with WEIGHT and SIGMA;
-    the air adds turbulent path. The truth is written beside it, to ``X.ms.truth.json`` and ``X.ms.truth.npz``.
+    A block as it is after the a-priori calibration (Tsys, water vapour, antenna positions): visibilities near janskys,
+    with a bandpass, a flux and a phase calibrator, a check source and a target in ALMA's order of scans, with ALMA's
+    names and intents. The antennas have gains that drift, bandpass shapes, delays and thermal noise that agrees with
+    WEIGHT and SIGMA; the air adds turbulent path. The truth is written beside it, to ``X.ms.truth.json`` and
+    ``X.ms.truth.npz``.
 
     Parameters
     ----------
     path : str
         The MeasurementSet to make.
     preset : str
-        Its size: ``tiny`` (8 antennas, 2 spws of 64 channels), ``small`` (14, 4 of 128) or ``bench`` (36, 4 of 128, 733320
-        rows).
+        Its size: ``tiny`` (8 antennas, 2 spws of 64 channels), ``small`` (14, 4 of 128) or ``bench`` (36, 4 of 128,
+        733320 rows).
     seed : int
         The same seed gives the same block.
     nant : int, optional
@@ -71,6 +73,8 @@ def simulate(
         Add thermal noise.
     turbulence_um : float
         Path fluctuations left after the water vapour correction: rms between antennas 300 m apart [micrometre].
+    weight_spectrum : bool
+        Write a WEIGHT_SPECTRUM column, as ALMA's data have after the a-priori calibration.
     overwrite : bool
         Replace a MeasurementSet that is there.
 
@@ -87,7 +91,7 @@ def simulate(
     WriteError
         If it cannot be written (a full disk, no permission).
     """
-    arguments = dict(locals())
+    arguments = {k: v for k, v in locals().items() if k not in ("path", "overwrite")}
     target = Path(os.path.normpath(os.fspath(path)))
     if target.exists() and not overwrite:
         raise TableExists(f"{target} is there already; overwrite=True replaces it")
@@ -148,7 +152,9 @@ class _Block:
         self.instrument: Instrument = make_instrument(
             array, windows(size.nspw, size.nchan), times, size.integration_s, screen, faults, rng["instrument"]
         )
-        self.recording = Recording(corrs, arguments["autocorr"], arguments["noise"], size.integration_s, seed)
+        self.recording = Recording(
+            corrs, arguments["autocorr"], arguments["noise"], arguments["weight_spectrum"], size.integration_s, seed
+        )
 
     def write(self, path: str) -> int:
         """Write the MeasurementSet; return its number of rows."""

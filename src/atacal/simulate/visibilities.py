@@ -29,6 +29,8 @@ class Recording:
         Autocorrelations too.
     noise : bool
         Thermal noise.
+    weight_spectrum : bool
+        A WEIGHT_SPECTRUM column, the row's weight in every channel.
     integration_s : float
     seed : int
     """
@@ -36,6 +38,7 @@ class Recording:
     corrs: tuple[str, ...]
     autocorr: bool
     noise: bool
+    weight_spectrum: bool
     integration_s: float
     seed: int
 
