@@ -1,0 +1,226 @@
+"""Running flag commands over a MeasurementSet: one pass over the data, the commands in their order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import EmptySelection
+from atacal.flags.agents import Elevation, Everything, Quack, RowAgent, Shadow
+from atacal.flags.clip import Clip, split_expression
+from atacal.flags.commands import Command
+from atacal.flags.summary import Summary
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.selected import Selected
+from atacal.ms.selection import select
+from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+
+_log = logging.getLogger("atacal")
+
+
+@dataclass
+class Outcome:
+    """What a command did.
+
+    Attributes
+    ----------
+    command : Command
+    changed : int
+        Visibilities whose flag it set anew (unflag: cleared).
+    selected : int
+        Visibilities that it looked at.
+    summary : dict, optional
+        CASA's dictionary (mode summary).
+    matched : bool
+        Whether its selection matched any data.
+    """
+
+    command: Command
+    changed: int = 0
+    selected: int = 0
+    summary: dict[str, Any] | None = None
+    matched: bool = True
+
+
+@dataclass
+class _Task:
+    """A command ready to run."""
+
+    outcome: Outcome
+    selected: Selected
+    runs: NDArray[np.bool_]
+    agent: RowAgent | Clip | Summary
+    value: bool
+    whole_rows: bool
+    exact: NDArray[np.bool_] | None = None
+
+
+def run_commands(
+    ms: MeasurementSet, commands: Sequence[Command], *, write: bool = True, memory: int = DEFAULT_MEMORY
+) -> list[Outcome]:
+    """Apply flag commands, in order.
+
+    Every block is read once; FLAG and FLAG_ROW are written only where they change.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+        Open for writing if ``write``.
+    commands : sequence of Command
+        A command of a list that matches no data is passed over with a warning; a single one is an error.
+    write : bool
+        False: find out what would be flagged, and write nothing.
+    memory : int
+        Bound on the blocks in flight [bytes].
+
+    Returns
+    -------
+    list of Outcome
+        One a command.
+
+    Raises
+    ------
+    EmptySelection, SelectionError, MissingColumn, WriteError
+    """
+    outcomes = [Outcome(command) for command in commands]
+    tasks = [task for o in outcomes if (task := _prepare(ms, o, alone=len(commands) == 1)) is not None]
+    if not tasks:
+        raise EmptySelection(f"none of the {len(commands)} flag commands matches any data of {ms.path}")
+    union = np.logical_or.reduce([task.runs for task in tasks])
+    everything = _union(ms, union)
+    for task in tasks:
+        task.runs = task.runs[union]
+    columns = sorted({"FLAG", "FLAG_ROW", *(c for task in tasks for c in task.agent.columns)} | _uvw(tasks))
+    # the next block must not be read while this one is written: casacore tables are not thread-safe
+    for block in stream(ms, everything, columns, memory=memory, prefetch=not write):
+        _run_block(ms, block, tasks, everything, write=write)
+    for task in tasks:
+        if isinstance(task.agent, Summary):
+            task.outcome.summary = task.agent.result()
+    return outcomes
+
+
+def _uvw(tasks: list[_Task]) -> set[str]:
+    return {"UVW"} if any(task.selected.uv is not None for task in tasks) else set()
+
+
+def _prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | None:
+    command = outcome.command
+    names = split_expression(command.correlation)[1]
+    try:
+        selected = select(ms, replace(command.selection, correlation=names))
+    except EmptySelection as error:
+        if alone:
+            raise
+        _log.warning("Flag command %s matches nothing: %s", command, error)
+        outcome.matched = False
+        return None
+    # a feed selection cuts runs of rows into pieces: every other one keeps or drops whole runs
+    runs = np.zeros(len(ms.runs), bool)
+    runs[np.searchsorted(ms.runs.row0, selected.runs.row0, side="right") - 1] = True
+    exact = _row_mask(ms, selected) if command.selection.feed.strip() else None
+    inrow = ":" in command.selection.spw or bool(command.correlation)
+    agent = _agent(command, ms, selected)
+    return _Task(outcome, selected, runs, agent, command.mode != "unflag", not inrow, exact)
+
+
+def _row_mask(ms: MeasurementSet, selected: Selected) -> NDArray[np.bool_]:
+    mask = np.zeros(ms.metadata.nrow, bool)
+    for row0, nrow in zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True):
+        mask[row0 : row0 + nrow] = True
+    return mask
+
+
+def _agent(command: Command, ms: MeasurementSet, selected: Selected) -> RowAgent | Clip | Summary:
+    if command.mode == "clip":
+        return Clip(command, ms)
+    if command.mode == "summary":
+        return Summary(command, ms.metadata)
+    if command.mode == "quack":
+        return Quack(command, ms, selected)
+    if command.mode == "shadow":
+        return Shadow(command, ms.metadata)
+    if command.mode == "elevation":
+        return Elevation(command, ms.metadata)
+    return Everything(command, ms)
+
+
+def _union(ms: MeasurementSet, runs: NDArray[np.bool_]) -> Selected:
+    meta = ms.metadata
+    return Selected(
+        runs=ms.runs[runs],
+        baselines=np.ones((meta.nant, meta.nant), bool),
+        channels={spw.id: np.ones(spw.nchan, bool) for spw in meta.spws},
+        corrs={pol.id: np.ones(pol.ncorr, bool) for pol in meta.pols},
+    )
+
+
+def _run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selected, *, write: bool) -> None:
+    flag, flag_row = block["FLAG"], block["FLAG_ROW"]
+    changed, changed_rows = False, False
+    for task in tasks:
+        picked = task.selected
+        if block.spw not in picked.channels or block.pol not in picked.corrs:
+            continue
+        wanted = task.runs[block.run] & picked.baselines[block.antenna1, block.antenna2]
+        if picked.uv is not None:
+            wanted &= picked.uv.mask(block["UVW"], ms.metadata.spws[block.spw].ref_freq_hz)
+        if task.exact is not None:
+            wanted &= np.concatenate([task.exact[row0 : row0 + count] for row0, count in block.segments])
+        if not wanted.any():
+            continue
+        if isinstance(task.agent, Summary):
+            _count(block, flag, task, wanted, union)
+            continue
+        changed |= _apply(block, flag, task, wanted)
+        if task.whole_rows and not isinstance(task.agent, Clip):
+            hit = task.agent.rows(block, wanted)
+            changed_rows |= bool((flag_row[hit] != task.value).any())
+            flag_row[hit] = task.value
+    if write and changed:
+        ms.write("FLAG", block.segments, flag)
+    if write and changed_rows:
+        ms.write("FLAG_ROW", block.segments, flag_row)
+
+
+def _cells(block: Block, task: _Task) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.flatnonzero(task.selected.channels[block.spw]), np.flatnonzero(task.selected.corrs[block.pol])
+
+
+def _count(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_], union: Selected) -> None:
+    chan, corr = _cells(block, task)
+    rows = np.flatnonzero(wanted)
+    assert isinstance(task.agent, Summary)
+    task.agent.count(block, flag[np.ix_(rows, chan, corr)], rows, chan, corr, union.runs.array[block.run])
+    task.outcome.selected += len(rows) * len(chan) * len(corr)
+
+
+def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_]) -> bool:
+    """Flag (or unflag) what a task asks for in a block, in place; return whether anything changed."""
+    chan, corr = _cells(block, task)
+    task.outcome.selected += int(wanted.sum()) * len(chan) * len(corr)
+    if isinstance(task.agent, Clip):
+        rows = np.flatnonzero(wanted)
+        bad = np.broadcast_to(task.agent.cells(block, rows), (len(rows), *flag.shape[1:]))
+        index = np.ix_(rows, chan, corr)
+        new = bad[:, chan[:, None], corr] & ~flag[index]
+        task.outcome.changed += int(new.sum())
+        flag[index] |= new
+        return bool(new.any())
+    rows = np.flatnonzero(task.agent.rows(block, wanted))
+    if len(chan) == flag.shape[1] and len(corr) == flag.shape[2]:
+        count = int((flag[rows] != task.value).sum())
+        if count:
+            flag[rows] = task.value
+    else:
+        index = np.ix_(rows, chan, corr)
+        count = int((flag[index] != task.value).sum())
+        if count:
+            flag[index] = task.value
+    task.outcome.changed += count
+    return bool(count)

@@ -1,0 +1,344 @@
+"""flagdata: flag and unflag data, and count flags."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from atacal.errors import ArgumentError
+
+_log = logging.getLogger("atacal")
+_UNUSED = {
+    "ntime": "scan", "combinescans": False, "timecutoff": 4.0, "freqcutoff": 3.0, "timefit": "line",
+    "freqfit": "poly", "maxnpieces": 7, "flagdimension": "freqtime", "usewindowstats": "none", "halfwin": 1,
+    "extendflags": True, "winsize": 3, "timedev": "", "freqdev": "", "timedevscale": 5.0, "freqdevscale": 5.0,
+    "spectralmax": 1000000.0, "spectralmin": 0.0, "antint_ref_antenna": "", "minchanfrac": 0.6, "verbose": False,
+    "extendpols": True, "growtime": 50.0, "growfreq": 50.0, "growaround": False, "flagneartime": False,
+    "flagnearfreq": False, "display": "", "writeflags": True,
+}  # fmt: skip
+
+
+def flagdata(
+    vis: str = "",
+    mode: str = "manual",
+    autocorr: bool = False,
+    inpfile: str | list[str] = "",
+    reason: str | list[str] = "any",
+    tbuff: float | list[float] = 0.0,
+    spw: str = "",
+    field: str = "",
+    antenna: str = "",
+    uvrange: str = "",
+    timerange: str = "",
+    correlation: str = "",
+    scan: str = "",
+    intent: str = "",
+    array: str = "",
+    observation: str = "",
+    feed: str = "",
+    clipminmax: list[float] | None = None,
+    datacolumn: str = "DATA",
+    clipoutside: bool = True,
+    channelavg: bool = False,
+    chanbin: int | list[int] = 1,
+    timeavg: bool = False,
+    timebin: str = "0s",
+    clipzeros: bool = False,
+    quackinterval: float = 1.0,
+    quackmode: str = "beg",
+    quackincrement: bool = False,
+    tolerance: float = 0.0,
+    addantenna: str | dict[str, Any] = "",
+    lowerlimit: float = 0.0,
+    upperlimit: float = 90.0,
+    ntime: str | float = "scan",
+    combinescans: bool = False,
+    timecutoff: float = 4.0,
+    freqcutoff: float = 3.0,
+    timefit: str = "line",
+    freqfit: str = "poly",
+    maxnpieces: int = 7,
+    flagdimension: str = "freqtime",
+    usewindowstats: str = "none",
+    halfwin: int = 1,
+    extendflags: bool = True,
+    winsize: int = 3,
+    timedev: str | float | list[Any] = "",
+    freqdev: str | float | list[Any] = "",
+    timedevscale: float = 5.0,
+    freqdevscale: float = 5.0,
+    spectralmax: float = 1000000.0,
+    spectralmin: float = 0.0,
+    antint_ref_antenna: str = "",
+    minchanfrac: float = 0.6,
+    verbose: bool = False,
+    extendpols: bool = True,
+    growtime: float = 50.0,
+    growfreq: float = 50.0,
+    growaround: bool = False,
+    flagneartime: bool = False,
+    flagnearfreq: bool = False,
+    minrel: float = 0.0,
+    maxrel: float = 1.0,
+    minabs: int = 0,
+    maxabs: int = -1,
+    spwchan: bool = False,
+    spwcorr: bool = False,
+    basecnt: bool = False,
+    fieldcnt: bool = False,
+    name: str = "Summary",
+    action: str = "apply",
+    display: str = "",
+    flagbackup: bool = True,
+    savepars: bool = False,
+    cmdreason: str = "",
+    outfile: str = "",
+    overwrite: bool = True,
+    writeflags: bool = True,
+) -> dict[str, Any]:
+    """Flag or unflag data, or count the flags.
+
+    Parameters
+    ----------
+    vis : str
+        MeasurementSet or calibration table.
+    mode : str
+        manual: all that is selected; clip: by value; quack: the begin or end of scans; shadow: antennas behind
+        others; elevation: sources too low or too high; unflag; summary: count; list: many commands in one pass.
+    autocorr : bool
+        manual: only the autocorrelations (of correlators, not of water-vapour radiometers).
+    inpfile : str or list
+        list: a file of commands, a list of files, or a list of commands such as ``mode='manual' antenna='DA41'``.
+    reason : str or list
+        list: take only the commands of these reasons.
+    tbuff : float or list
+        list: seconds by which time ranges are widened; a pair for their two ends.
+    spw : str
+        Spectral windows and channels, such as ``0:0~7;120~127,2``.
+    field : str
+        Field names or ids.
+    antenna : str
+        Antennas or baselines.
+    uvrange : str
+        uv distances.
+    timerange : str
+        Times.
+    correlation : str
+        Correlations, ``XX,YY``; for clip also what is looked at: ``ABS_ALL``, ``REAL_XX``, ``ARG_YY``.
+    scan : str
+        Scan numbers.
+    intent : str
+        Scan intents.
+    array : str
+        Array ids.
+    observation : str
+        Observation ids.
+    feed : str
+        Feed ids.
+    clipminmax : list of float
+        clip: [minimum, maximum]; empty flags only what is not finite.
+    datacolumn : str
+        clip: DATA, CORRECTED, MODEL, RESIDUAL, RESIDUAL_DATA, FLOAT_DATA, WEIGHT_SPECTRUM, WEIGHT; calibration
+        tables: CPARAM, FPARAM, SNR.
+    clipoutside : bool
+        clip: flag values outside the limits, otherwise those inside.
+    channelavg : bool
+        clip of channel averages: not built in, only False.
+    chanbin : int or list
+        Width of such averages.
+    timeavg : bool
+        clip of time averages: not built in, only False.
+    timebin : str
+        Width of such averages.
+    clipzeros : bool
+        clip: flag exact zeros, too.
+    quackinterval : float
+        quack: seconds.
+    quackmode : str
+        quack: beg (begin of the scan), endb (its end), tail (all but the begin), end (all but the end).
+    quackincrement : bool
+        quack: count from the first and last data of the scan that are not flagged yet.
+    tolerance : float
+        shadow: overlap that is allowed [m].
+    addantenna : str or dict
+        shadow: more antennas that may stand in the way: a file of name, diameter and position, or CASA's dictionary.
+    lowerlimit : float
+        elevation: flag below [deg].
+    upperlimit : float
+        elevation: flag above [deg].
+    ntime : str or float
+        Of the modes tfcrop, rflag and extend, which are not built in; only its default.
+    combinescans : bool
+        See ntime.
+    timecutoff : float
+        See ntime.
+    freqcutoff : float
+        See ntime.
+    timefit : str
+        See ntime.
+    freqfit : str
+        See ntime.
+    maxnpieces : int
+        See ntime.
+    flagdimension : str
+        See ntime.
+    usewindowstats : str
+        See ntime.
+    halfwin : int
+        See ntime.
+    extendflags : bool
+        See ntime.
+    winsize : int
+        See ntime.
+    timedev : str, float or list
+        See ntime.
+    freqdev : str, float or list
+        See ntime.
+    timedevscale : float
+        See ntime.
+    freqdevscale : float
+        See ntime.
+    spectralmax : float
+        See ntime.
+    spectralmin : float
+        See ntime.
+    antint_ref_antenna : str
+        Of the mode antint, which is not built in; only its default.
+    minchanfrac : float
+        See antint_ref_antenna.
+    verbose : bool
+        See antint_ref_antenna.
+    extendpols : bool
+        See ntime.
+    growtime : float
+        See ntime.
+    growfreq : float
+        See ntime.
+    growaround : bool
+        See ntime.
+    flagneartime : bool
+        See ntime.
+    flagnearfreq : bool
+        See ntime.
+    minrel : float
+        summary: leave out entries with a smaller flagged fraction.
+    maxrel : float
+        summary: leave out entries with a greater flagged fraction.
+    minabs : int
+        summary: leave out entries with fewer flags.
+    maxabs : int
+        summary: leave out entries with more flags; negative: no limit.
+    spwchan : bool
+        summary: counts per channel.
+    spwcorr : bool
+        summary: counts per spw and correlation.
+    basecnt : bool
+        summary: counts per baseline, and per antenna and scan.
+    fieldcnt : bool
+        summary: one summary a field.
+    name : str
+        summary: its name.
+    action : str
+        apply: write flags; calculate: only report; none: only save the commands.
+    display : str
+        Only '': pictures are plotms' task.
+    flagbackup : bool
+        Save the flags as version flagdata_1, flagdata_2... first.
+    savepars : bool
+        Save the commands to outfile, or to the table FLAG_CMD.
+    cmdreason : str
+        The reason to save with them.
+    outfile : str
+        Text file for the commands.
+    overwrite : bool
+        Whether outfile may be replaced.
+    writeflags : bool
+        Only True.
+
+    Returns
+    -------
+    dict
+        summary: CASA's dictionary of counts (several summaries in a list: report0, report1...). Otherwise empty.
+
+    Raises
+    ------
+    ArgumentError, SelectionError, EmptySelection, MissingColumn, NoSuchTable, InvalidTable, TableLocked, WriteError
+    """
+    given = dict(locals())
+    given["clipminmax"] = clipminmax or []
+    _check(given)
+    from atacal.flags import commands as cmd
+
+    todo = cmd.read_commands(inpfile, reason, tbuff) if mode == "list" else [cmd.make_command({**given, "reason": ""})]
+    is_caltable = _is_caltable(vis)
+    if savepars and outfile and not overwrite and os.path.exists(outfile):
+        raise ArgumentError(f"flagdata: outfile={outfile!r} exists and overwrite is False")
+    reports: list[dict[str, Any]] = []
+    if action not in ("none", ""):
+        if flagbackup and action == "apply" and any(c.mode != "summary" for c in todo):
+            from atacal.flags.backup import backup
+
+            backup(vis)
+        reports = _run(vis, todo, is_caltable, write=action == "apply")
+    if savepars:
+        _save(vis, todo, given, is_caltable)
+    from atacal.flags.summary import filtered
+
+    reports = [filtered(r, minrel, maxrel, minabs, maxabs) for r in reports]
+    return reports[0] if len(reports) == 1 else {f"report{i}": r for i, r in enumerate(reports)}
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    if not given["vis"]:
+        raise ArgumentError("flagdata: vis is empty; it must name a MeasurementSet or a calibration table")
+    if given["action"] not in ("apply", "calculate", "none", ""):
+        raise ArgumentError(f"flagdata: action={given['action']!r}; it can be apply, calculate or none")
+    if given["action"] in ("none", "") and not given["savepars"]:
+        raise ArgumentError("flagdata: action='none' only makes sense with savepars=True")
+    for key, default in _UNUSED.items():
+        if given[key] != default:
+            raise ArgumentError(
+                f"flagdata: {key}={given[key]!r} belongs to what is not built into atacal; leave it at {default!r}"
+            )
+
+
+def _is_caltable(vis: str) -> bool:
+    from atacal.ms._tables import opened
+
+    with opened(vis) as table:
+        return bool(table.info().get("type") == "Calibration")
+
+
+def _run(vis: str, todo: list[Any], is_caltable: bool, *, write: bool) -> list[dict[str, Any]]:
+    """Run the commands, log what each did, return the summaries."""
+    writable = write and any(c.mode != "summary" for c in todo)
+    if is_caltable:
+        from atacal.flags.caltable import run_on_caltable
+
+        outcomes = run_on_caltable(vis, todo, write=writable)
+    else:
+        from atacal.flags.engine import run_commands
+        from atacal.ms.measurement_set import MeasurementSet
+
+        with MeasurementSet(vis, writable=writable) as ms:
+            outcomes = run_commands(ms, todo, write=writable)
+    for outcome in outcomes:
+        if outcome.matched and outcome.summary is None:
+            verb = "unflagged" if outcome.command.mode == "unflag" else "flagged"
+            share = 100.0 * outcome.changed / outcome.selected if outcome.selected else 0.0
+            _log.info("%s: newly %s %d of %d (%.2f %%)%s", outcome.command, verb, outcome.changed, outcome.selected,
+                      share, "" if write else "; not written")  # fmt: skip
+    return [o.summary for o in outcomes if o.summary is not None]
+
+
+def _save(vis: str, todo: list[Any], given: Mapping[str, Any], is_caltable: bool) -> None:
+    from atacal.flags.record import save_to_file, save_to_table
+
+    if given["outfile"]:
+        save_to_file(given["outfile"], todo, given["cmdreason"])
+    elif is_caltable:
+        raise ArgumentError(f"flagdata: {vis} is a calibration table, it has no FLAG_CMD table; give outfile")
+    else:
+        save_to_table(vis, todo, given["cmdreason"], applied=given["action"] == "apply")
