@@ -43,7 +43,7 @@ peer: $(DEV)
 
 bench: $(DEV)
 	tools/setup_peer.sh "$(ATACAL_PEER)"
-	$(BIN)/python tools/bench.py
+	$(BIN)/python benchmarks/run.py
 
 lint: $(DEV)
 	$(BIN)/ruff check

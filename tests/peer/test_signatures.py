@@ -39,6 +39,7 @@ def same(ours: Any, casas: Any) -> bool:
     nothing: tuple[Any, ...] = (None, "", [], [""], {})
     if ours in nothing and casas in nothing:
         return True
+    ours, casas = (v[0] if isinstance(v, list) and len(v) == 1 else v for v in (ours, casas))
     if isinstance(ours, bool) or isinstance(casas, bool):
         return ours is casas
     return bool(ours == casas)
