@@ -122,3 +122,18 @@ def block_spectrum(block: Block, factors: Factors, receptors: NDArray[np.int32])
         if factors.chan_weight is not None:
             weight *= factors.chan_weight[factors.slot, antenna][:, :, receptors[:, end]]
     return weight
+
+
+_CASA_EVEN_MEAN = 100  # casacore averages the middle two of an even number of values up to this many
+
+
+def channel_median(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median over channels of (row, chan, corr), flagged ones included, as CASA makes WEIGHT.
+
+    Of an even number of channels above 100 it is the lower one of the middle two.
+    """
+    nchan = weights.shape[1]
+    if nchan <= _CASA_EVEN_MEAN:
+        return np.median(weights, axis=1).astype(np.float32)
+    middle = (nchan - 1) // 2
+    return np.ascontiguousarray(np.partition(weights, middle, axis=1)[:, middle])

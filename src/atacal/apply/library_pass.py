@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.apply.block import Team, block_spectrum, block_weights, correct_block, flag_block, receptors_of
+from atacal.apply.block import (
+    Team,
+    block_spectrum,
+    block_weights,
+    channel_median,
+    correct_block,
+    flag_block,
+    receptors_of,
+)
 from atacal.apply.kernels import count_flags
 from atacal.caltables.library import Factors, Library
 from atacal.errors import ArgumentError
@@ -173,6 +181,9 @@ def _apply_block(
             table.flagged_before += after
             table.flagged_by += count
             after += count
+        if factors.matrix is not None:
+            flag |= flag.any(axis=2, keepdims=True)  # each correlation is made of all four
+            after = sum(team.run(count_flags, block.nrow, flag))
         if mode.calibrate:
             correct_block(block, factors, receptors, team)
             if library.weighs:
@@ -187,13 +198,13 @@ def _apply_block(
 def _write_weights(
     ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], *, spectrum: bool
 ) -> None:
-    """Write WEIGHT, and WEIGHT_SPECTRUM where there is one: WEIGHT is then its median over the good channels."""
+    """Write WEIGHT, and WEIGHT_SPECTRUM where there is one: WEIGHT is then its median over channels."""
     if not spectrum:
         ms.write("WEIGHT", block.segments, block_weights(block, factors, receptors))
         return
     weights = block_spectrum(block, factors, receptors)
     ms.write("WEIGHT_SPECTRUM", block.segments, weights)
-    ms.write("WEIGHT", block.segments, np.median(weights, axis=1))
+    ms.write("WEIGHT", block.segments, channel_median(weights))
 
 
 def wanted_rows(block: Block) -> Block:

@@ -27,8 +27,9 @@ from atacal.caltables.specs import (
     per_table_spwmap,
 )
 from atacal.caltables.table import CalTable, SpwSolutions
-from atacal.errors import CaltableMismatch
+from atacal.errors import ArgumentError, CaltableMismatch
 from atacal.jones import Parameters, Term, term_of
+from atacal.ms._tables import opened
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 from atacal.ms.stream import Block
@@ -345,9 +346,30 @@ class Library:
         self.check_spws([block.spw])
         slot, key = slots_of(block)
         freq_hz = self.metadata.spws[block.spw].chan_freq_hz
-        return combine(
-            slot, len(key), len(self.metadata.antennas), [u.evaluate(block.spw, key, freq_hz) for u in self.uses]
-        )
+        tables = [use.evaluate(block.spw, key, freq_hz) for use in self.uses]
+        factors = combine(slot, len(key), len(self.metadata.antennas), tables)
+        if self.parang:
+            self._turn(factors, block, key)
+        return factors
+
+    def _turn(self, factors: Factors, block: Block, key: NDArray[Any]) -> None:
+        """Add the parallactic angle to a block's factors."""
+        from atacal.jones.parang import parallactic_angles, parang_matrix
+
+        corrs = self.metadata.pols[block.pol].corrs
+        circular = any(c in ("RR", "LL") for c in corrs)
+        if not circular and len(corrs) != 4:
+            raise ArgumentError(
+                f"parang=True: the parallactic angle of linear feeds mixes all four correlations, and spw {block.spw} has "
+                f"{', '.join(corrs)} only"
+            )
+        fields = [self.metadata.fields[f] for f in key["field"]]
+        angle = parallactic_angles(key["time"], fields, self.metadata.antennas) + feed_angles(self.metadata, block.spw)
+        matrix = parang_matrix(angle, "circular" if circular else "linear").astype(np.complex64)
+        if circular:
+            factors.time_gain *= np.stack([matrix[..., 0, 0], matrix[..., 1, 1]], axis=-1)
+        else:
+            factors.matrix = matrix
 
 
 def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Evaluated]) -> Factors:
@@ -391,6 +413,17 @@ def _product(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray[np.complex64
         gain *= other
         ok &= other_ok
     return gain.astype(np.complex64), ok
+
+
+def feed_angles(metadata: Metadata, spw: int) -> NDArray[np.float64]:
+    """Return the angle of each antenna's first receptor for an spw [rad], (antenna,), from the FEED table."""
+    out = np.zeros(len(metadata.antennas))
+    with opened(f"{metadata.path}/FEED") as tab:
+        ids = zip(tab.getcol("ANTENNA_ID"), tab.getcol("SPECTRAL_WINDOW_ID"), tab.getcol("FEED_ID"), strict=True)
+        for row, (antenna, feed_spw, feed) in enumerate(ids):
+            if feed_spw in (-1, spw) and feed == 0 and 0 <= antenna < len(out):
+                out[antenna] = np.asarray(tab.getcell("RECEPTOR_ANGLE", row)).reshape(-1)[0]
+    return out
 
 
 def _gainfield(value: Any) -> str:

@@ -117,10 +117,7 @@ def _interpolate(
         # halfway, the channel that comes first in the table; decided on the same numbers as in CASA, GHz
         ghz, wanted = freq / HZ_PER_GHZ, x / HZ_PER_GHZ
         half = 0.5 * (ghz[right] - ghz[right - 1])
-        if descending:
-            left_nearer = wanted - ghz[right - 1] < half
-        else:
-            left_nearer = ~(ghz[right] - wanted < half)
+        left_nearer = wanted - ghz[right - 1] < half if descending else ~(ghz[right] - wanted < half)
         return values[:, np.where(left_nearer, right - 1, right)]
     if method == "linear":
         fraction = (x - freq[right - 1]) / (freq[right] - freq[right - 1])
