@@ -128,7 +128,7 @@ def _label(meta: Metadata, axis: str, number: int) -> str:
 
 def _of_antennas(meta: Metadata, ids: NDArray, column: str, axis: str) -> Classes:
     table = _looked_up(ids, meta.nant)
-    names = [meta.antennas[i].name for i in ids]
+    names = [meta.antennas[i].name.strip() or f"antenna {i}" for i in ids]
     tags = [f"Antenna{i}@{n}" for i, n in zip(ids, names, strict=True)]
     return Classes(axis, names, tags, lambda cells: table[cells.rows[column]][:, None, None])
 

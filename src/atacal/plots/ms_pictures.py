@@ -299,17 +299,21 @@ class _Content:
         return Panel(name, lambda axes: draw(axes, number), xlim, ylim)
 
     def _draw_points(self, axes: Any, number: int) -> None:
-        here = self.panel_number == number
-        count = int(here.sum())
+        here = np.flatnonzero(self.panel_number == number)
+        count = len(here)
         size = 4.0 if count < 500 else 2.6 if count < 5000 else 1.8 if count < 50_000 else 1.2
         order = range(len(self.colours)) if not self.gathered.request.flagged else [len(self.colours) - 1, *range(len(self.colours) - 1)]  # fmt: skip
-        for klass in order:
-            mine = here & (self.klass == klass)
-            if mine.any():
-                axes.plot(
-                    self.x[mine], self.y[mine], linestyle="", marker="o", markersize=size, markeredgewidth=0,
-                    color=self.colours[klass], alpha=0.85 if count > 500 else 1.0, rasterized=count > 20_000,
-                )  # fmt: skip
+        # the classes take turns in being on top, so that the last one does not hide the others
+        turns = 1 if len(self.colours) > 12 or count < 500 else 3 if len(self.gathered.panels) > 4 else 8
+        here = np.random.default_rng(1).permutation(here) if turns > 1 else here
+        for part in np.array_split(here, turns):
+            for klass in order:
+                mine = part[self.klass[part] == klass]
+                if len(mine):
+                    axes.plot(
+                        self.x[mine], self.y[mine], linestyle="", marker="o", markersize=size, markeredgewidth=0,
+                        color=self.colours[klass], alpha=0.85 if count > 500 else 1.0, rasterized=count > 20_000,
+                    )  # fmt: skip
 
     def _draw_density(self, axes: Any, number: int) -> None:
         grid = self.gathered.collector.grid
@@ -343,7 +347,7 @@ def blend(counts: NDArray[np.uint32], colours: list[str]) -> NDArray[np.float32]
     some = total > 0
     out[some, :3] = np.tensordot(counts.astype(np.float32), rgb, axes=(0, 0))[some] / total[some, None]
     top = max(float(np.quantile(total[some], 0.995)), 2.0) if some.any() else 2.0
-    out[..., 3] = np.where(some, 0.3 + 0.7 * np.clip(np.log(np.maximum(total, 1.0)) / np.log(top), 0, 1), 0)
+    out[..., 3] = np.where(some, 0.4 + 0.6 * np.clip(np.log(np.maximum(total, 1.0)) / np.log(top), 0, 1), 0)
     return out
 
 
@@ -365,7 +369,9 @@ def _colours(gathered: Gathered) -> list[str]:
 def _label(axis: Axis, column: str, ms: MeasurementSet) -> str:
     if not axis.of_data:
         return axis.label
-    return f"{axis.label}, {column} column" if column in ("data", "corrected", "model") else f"{axis.label}, {column}"
+    # CORRECTED_DATA and the model are on the flux scale; what DATA is on is not recorded
+    unit = " (Jy)" if axis.name != "phase" and column not in ("data", "float") and "/" not in column else ""
+    return f"{axis.label}{unit}, {column} column" if column in ("data", "corrected", "model") else f"{axis.label}{unit}, {column}"
 
 
 def _span(values: NDArray) -> tuple[float, float]:

@@ -109,11 +109,12 @@ def draw_page(
     many = rows * columns > 1
     small = 7 if rows * columns > 9 else 8 if many else 9
     right = _legend_width(page) / width
-    head = 0.78 if "\n" in page.title else 0.5
-    left, bottom, top = 0.85 / width, (0.62 + (0.15 if page.note else 0)) / height, 1 - head / height
+    head = (0.78 if "\n" in page.title else 0.5) + (0.12 if any(p.name for p in panels) else 0)
+    low = 0.62 + (0.15 if page.note else 0) + (0.3 if page.xticks and len(page.xticks[0]) > 8 else 0)
+    left, bottom, top = 0.85 / width, low / height, 1 - head / height
     spec = figure.add_gridspec(
         rows, columns, left=left, right=1 - 0.2 / width - right, bottom=bottom, top=top,
-        wspace=0.06 if share[1] else 0.32, hspace=0.08 if share[0] else 0.38,
+        wspace=0.06 if share[1] else 0.32, hspace=0.14 if share[0] else 0.38,
     )  # fmt: skip
     for k, panel in enumerate(panels):
         row, column = divmod(k, columns)
@@ -127,11 +128,7 @@ def draw_page(
         bottommost = k + columns >= len(panels)
         axes.tick_params(labelsize=small, labelbottom=bottommost or not share[0], labelleft=column == 0 or not share[1])
         if panel.name:
-            axes.text(
-                0.015, 0.975, panel.name, transform=axes.transAxes, va="top", ha="left", fontsize=small + 1,
-                fontweight="bold", bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
-                zorder=20,
-            )  # fmt: skip
+            axes.set_title(panel.name, loc="left", fontsize=small + 1, fontweight="bold", pad=2.5)
     _write_around(figure, page, width, height, left, right)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,7 @@ def _table_requests(table: CalTable) -> list[tuple[str, TableRequest]]:
         ys = tuple(y for y in ys if not _constant(table, y)) or ys[:1]
     out = []
     if nchan == 1 and (nslot <= 3 or table.par_type == "Float" and "TSYS" not in table.kind):
-        colour = ("pol", "spw") if len(spws) > 1 else ("pol",)
-        return [(f"{y}_vs_antenna", TableRequest("antenna1", y, panels=(), colour=colour)) for y in ys]
+        return [(f"{y}_vs_antenna", TableRequest("antenna1", y, panels=())) for y in ys]
     x, name = ("frequency", "frequency") if nchan > 1 else ("time", "time")
     several = nchan > 1 and nslot > 1
     for spw in spws:
@@ -71,17 +71,8 @@ def _table_requests(table: CalTable) -> list[tuple[str, TableRequest]]:
                 x, y, selection=TableSelection(spw=str(spw)), colour=("pol", "time") if several else ("pol",),
                 marks=nchan == 1, lines=nchan > 1 or table.solutions[spw].nslot <= 400,
             )  # fmt: skip
-            if nchan > 1:
-                # hollow marks only where whole stretches of channels are lost would hide the curves
-                request = _few_flags(table, spw, request)
             out.append((f"spw{spw}.{y}_vs_{name}", request))
     return out
-
-
-def _few_flags(table: CalTable, spw: int, request: TableRequest) -> TableRequest:
-    from dataclasses import replace
-
-    return replace(request, markersize=2.0, flagged=bool(table.solutions[spw].flag.mean() < 0.5))
 
 
 def _constant(table: CalTable, y: str) -> bool:
@@ -158,7 +149,7 @@ def plot_ms(
 _ALL_CHANNELS = 1_000_000
 _AVERAGES = (
     ("time", Averaging(channels=_ALL_CHANNELS)),
-    ("frequency", Averaging(time_s=1e8, scan=True, baseline=False)),
+    ("frequency", Averaging(time_s=1e8, scan=True)),
     ("uvdist", Averaging(channels=_ALL_CHANNELS, time_s=60.0)),
 )
 
@@ -169,8 +160,6 @@ def _subtitle(number: int, name: str, spw: str, scan: str, antenna: str, correla
 
 
 def _only_field(selected: Selected, number: int) -> Selected:
-    from dataclasses import replace
-
     return replace(selected, runs=selected.runs[selected.runs.field == number])
 
 

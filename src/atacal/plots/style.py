@@ -195,6 +195,10 @@ def _locator(nticks: int) -> Any:
         def tick_values(self, vmin: float, vmax: float) -> Any:
             low, high = min(vmin, vmax), max(vmin, vmax)
             step = _step((high - low) / max(nticks, 2))
-            return np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
+            for finer in sorted((s for s in _STEPS_S if s <= step), reverse=True):
+                ticks = np.arange(math.ceil(low / finer), math.floor(high / finer) + 1) * finer
+                if len(ticks) >= 2:  # one number alone says nothing of the scale
+                    return ticks
+            return np.array([low, high])
 
     return ClockLocator()

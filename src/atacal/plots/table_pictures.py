@@ -13,7 +13,15 @@ from atacal.caltables.table import CalTable
 from atacal.errors import ArgumentError
 from atacal.plots.panels import Page, Panel, draw_page, layout, limits, page_size
 from atacal.plots.style import FLAGGED, TimeAxis, class_colours, save_figure, save_numbers, utc_text
-from atacal.plots.tables import LABELS, TablePoints, TableSelection, pol_names, table_axis, table_points
+from atacal.plots.tables import (
+    LABELS,
+    TablePoints,
+    TableSelection,
+    antenna_names,
+    pol_names,
+    table_axis,
+    table_points,
+)
 
 COLOURINGS = ("pol", "spw", "field", "time", "antenna")
 ITERATIONS = ("antenna", "spw", "field", "time")
@@ -110,7 +118,7 @@ def numbers_of(table: CalTable, request: TableRequest, points: TablePoints) -> d
     return {
         "table": table.name, "kind": table.kind, "xaxis": request.x, "yaxis": request.y, "x": points.x, "y": points.y,
         "flag": points.flag, "antenna": points.antenna, "spw": points.spw, "field": points.field, "pol": points.pol,
-        "time_mjd_s": points.time, "antenna_names": np.array([a.name for a in table.antennas]),
+        "time_mjd_s": points.time, "antenna_names": np.array(antenna_names(table)),
     }  # fmt: skip
 
 
@@ -127,6 +135,11 @@ class _Content:
         if request.x == "time":
             self.time = TimeAxis(float(points.x.min()), float(points.x.max()))
             points.x = self.time.offsets(points.x)
+        self.side_by_side = request.x == "antenna1" and "spw" not in (*request.panels, *request.colour)
+        if self.side_by_side:
+            spws, place = np.unique(points.spw, return_inverse=True)
+            self.side_by_side = len(spws) > 1
+            points.x = points.x + (place - (len(spws) - 1) / 2) * (0.7 / len(spws))
         # spws side by side in one page have frequencies of their own
         self.share_x = not (request.x == "frequency" and "spw" in request.panels and len(np.unique(points.spw)) > 1)
         self.xlim = self._xlim(slice(None))
@@ -156,6 +169,8 @@ class _Content:
     def _page(self) -> Page:
         request, table, points = self.request, self.table, self.points
         xlabel = self.time.label if self.time else LABELS[request.x]
+        if self.side_by_side:
+            xlabel += f" (its {len(np.unique(points.spw))} spws side by side, ascending)"
         title = request.title or f"{table.name} ({table.kind}): {request.y} vs {request.x.rstrip('1')}"
         good = int((~points.flag).sum())
         subtitle = [request.selection.describe(), _one_value(points, table, request)]
@@ -164,11 +179,10 @@ class _Content:
         note = ""
         if request.flagged and points.flag.any():
             legend.append(("flagged", FLAGGED, "o none"))
-            if not points.filled.all():
-                note = "Hollow: flagged; at the lower edge where the table holds no value."
+            note = "Hollow: flagged solutions; at the lower edge where they have no value within the panel."
         ticks = None
         if request.x == "antenna1":
-            ticks = (list(range(len(table.antennas))), [a.name for a in table.antennas])
+            ticks = (list(range(len(table.antennas))), antenna_names(table))
         legend = [] if len(legend) == 1 and self.polarisations == ["both pol"] else legend
         return Page(
             f"{title}\n{'; '.join(s for s in subtitle if s)}", xlabel, LABELS[request.y], legend=legend, time=self.time,
@@ -177,7 +191,7 @@ class _Content:
 
     def _name(self, kind: str, number: int) -> str:
         if kind == "antenna":
-            return self.table.antennas[number].name
+            return antenna_names(self.table)[number]
         if kind == "pol":
             return self.polarisations[number]
         if kind == "field":
@@ -206,9 +220,12 @@ class _Content:
         if request.flagged:
             bad = mine[points.flag[mine]]
             if len(bad):
-                y = np.where(points.filled[bad], np.clip(points.y[bad], *self.ylim), self.ylim[0])
+                # a spectrum's flagged channels would make bars across the curves
+                inside = (points.y[bad] > self.ylim[0]) & (points.y[bad] < self.ylim[1]) & points.filled[bad]
+                inside &= request.x not in ("frequency", "channel")
+                y = np.where(inside, points.y[bad], self.ylim[0])
                 axes.plot(
-                    points.x[bad], y, linestyle="", marker="o", markersize=max(size, 3.0), markerfacecolor="none",
+                    points.x[bad], y, linestyle="", marker="o", markersize=max(size, 2.5), markerfacecolor="none",
                     markeredgecolor=FLAGGED, markeredgewidth=0.7, zorder=2, clip_on=False,
                 )  # fmt: skip
         for k, colour in enumerate(self.colours):

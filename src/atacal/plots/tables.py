@@ -121,6 +121,11 @@ def metadata_of(table: CalTable) -> Metadata:
     )  # fmt: skip
 
 
+def antenna_names(table: CalTable) -> list[str]:
+    """Return the antennas' names; ``antenna 3`` for one without."""
+    return [a.name.strip() or f"antenna {a.id}" for a in table.antennas]
+
+
 def pol_names(table: CalTable) -> list[str]:
     """Return the names of the table's polarisations: X Y, R L, or numbers where the basis is not known."""
     count = max((s.param.shape[3] for s in table.solutions.values()), default=1)
@@ -178,7 +183,7 @@ def _there(table: CalTable) -> str:
     named = ", ".join(f"{f} ({table.fields[f].name})" if 0 <= f < len(table.fields) else str(f) for f in found)
     times = np.concatenate([s.time for s in table.solutions.values()] or [np.zeros(0)])
     when = f"{utc_text(times.min())} to {utc_text(times.max())}" if len(times) else "no time"
-    return f"the table holds spws {spws}, fields {named}, {when}, antennas {', '.join(a.name for a in table.antennas)}"
+    return f"the table holds spws {spws}, fields {named}, {when}, antennas {', '.join(antenna_names(table))}"
 
 
 def _pols(poln: str, table: CalTable) -> NDArray[np.intp]:
@@ -257,7 +262,7 @@ def _of_spw(
 
     return TablePoints(
         x=flat(axis(x), np.float64), y=flat(axis(y), np.float64), flag=flat(flag, np.bool_),
-        filled=flat(~flag | (param != placeholder), np.bool_), antenna=flat(ids["antenna1"], np.int32),
+        filled=flat(~flag | (np.abs(param - placeholder) > 1e-5), np.bool_), antenna=flat(ids["antenna1"], np.int32),
         spw=flat(ids["spw"], np.int32), field=flat(ids["field"], np.int32), pol=flat(ids["pol"], np.int32),
         slot=np.zeros(int(there.sum()), np.int32), scan=flat(ids["scan"], np.int32), time=flat(ids["time"], np.float64),
     )  # fmt: skip
