@@ -11,6 +11,7 @@ from typing import Any
 from atacal.errors import ArgumentError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.stream import DEFAULT_MEMORY
+from atacal.progress import track
 from atacal.recipe.plan import Plan, make_plan
 from atacal.recipe.products import start
 from atacal.recipe.summary import Summary, count_table, flux_densities, write_summary
@@ -129,7 +130,8 @@ def calibrate(
     )
     log.info("reference antenna %s; spws %s", plan.refants[0], plan.spw)
     run = _Run(plan, summary, arguments)
-    for name, step in run.steps():
+    for name, step in track(run.steps(), label="calibrating"):
+        log.info("%s", name)
         began = perf_counter()
         step()
         summary.steps.append((name, round(perf_counter() - began, 3)))
@@ -147,6 +149,7 @@ class _Run:
             "refant": ",".join(plan.refants),
             "minsnr": arguments["minsnr"],
             "minblperant": arguments["minblperant"],
+            "memory": arguments["memory"],
         }
         self.bandpass_table = os.fspath(self.products.bandpass)
 
@@ -293,7 +296,7 @@ class _Run:
         from atacal.recipe.pictures import draw
 
         made = [path for path in self.products.tables.values() if path.is_dir()]
-        self.summary.pictures = draw(self.vis, made, self.products.pictures, self.plan)
+        self.summary.pictures = draw(made, self.products.calibrated, self.products.pictures)
 
 
 def _ids(fields: Any) -> str:

@@ -66,7 +66,7 @@ def field_intents(ms: MeasurementSet) -> dict[int, set[str]]:
         if 0 <= state < len(states):
             for intent in states[state].split(","):
                 name, _, where = intent.strip().partition("#")
-                if where in ("", "ON_SOURCE", "UNSPECIFIED"):
+                if name not in ("", "UNSPECIFIED") and where in ("", "ON_SOURCE", "UNSPECIFIED"):
                     intents[field].add(name)
     return intents
 
