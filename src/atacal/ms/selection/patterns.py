@@ -15,7 +15,8 @@ def glob_to_regex(pattern: str) -> str:
     i = 0
     while i < len(pattern):
         c = pattern[i]
-        close = pattern.find("]", i + 2) if c == "[" else -1
+        # the first character of a set, behind a negation, belongs to it even if it is a bracket
+        close = pattern.find("]", i + 2 + (pattern[i + 1 : i + 2] in ("!", "^"))) if c == "[" else -1
         if c == "*":
             out.append(".*")
         elif c == "?":

@@ -38,13 +38,12 @@ _PREFIX = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 @dataclass(frozen=True)
 class _Range:
-    """``low ~ high ^ step``, of channel or spw numbers or [Hz]; ``single`` when one number was written."""
+    """``low ~ high ^ step``, of channel or spw numbers or [Hz]."""
 
     low: float
     high: float
     step: float
     is_hz: bool
-    single: bool
 
 
 @dataclass(eq=False)
@@ -186,7 +185,11 @@ class _Parser:
         if low and high and low[1] != high[1]:
             self.cursor.fail("both ends of a range must be ids, or both frequencies")
         value = {s.id: s.ref_freq_hz if is_hz else float(s.id) for s in self.meta.spws}
-        ids = [i for i, v in value.items() if (low is None or v > low[0]) and (high is None or v < high[0])]
+
+        def whole(bound: tuple[float, bool]) -> float:
+            return bound[0] if is_hz else int(bound[0])
+
+        ids = [i for i, v in value.items() if (low is None or v > whole(low)) and (high is None or v < whole(high))]
         text = f"{'' if low is None else format(low[0], 'g')}<>{'' if high is None else format(high[0], 'g')}"
         return self._noted(ids, text)
 
@@ -225,10 +228,11 @@ class _Parser:
             step, is_hz = self._quantity()
             if is_hz:
                 self.cursor.fail("a step alone is a number of channels, not a frequency")
-            return _Range(-1.0, -1.0, step, False, False)
+            return _Range(-1.0, -1.0, step, False)
         low, low_hz = self._quantity()
         if not self.cursor.take("~"):
-            return _Range(low, low, 0.0, low_hz, True)
+            low = low if low_hz else float(int(low))
+            return _Range(low, low, 0.0, low_hz)
         at = self.cursor._at
         high, high_hz = self._quantity()
         if high_hz and not low_hz:
@@ -242,7 +246,7 @@ class _Parser:
             step, step_hz = self._quantity()
         if step_hz != low_hz:
             self.cursor.fail("the step must be of the range's kind (channels, or a frequency with its unit)")
-        return _Range(low, high, step, low_hz, False)
+        return _Range(low, high, step, low_hz)
 
     def _quantity(self) -> tuple[float, bool]:
         """Return a number and whether it is a frequency [Hz]."""
@@ -253,7 +257,7 @@ class _Parser:
         if self.cursor.peek() == "velocity":
             self.cursor.fail("velocities cannot be selected on; write channels or frequencies")
         unit = self.cursor.take("unit")
-        return (value * _unit_factor(unit.text), True) if unit else (float(min(int(value), 2**31 - 1)), False)
+        return (value * _unit_factor(unit.text), True) if unit else (min(value, 2.0**31), False)
 
     def _channels(self, part: _Range, spw: Spw) -> slice:
         """A range of channel numbers, cut to those there are."""
