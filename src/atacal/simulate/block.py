@@ -11,8 +11,8 @@ import numpy as np
 
 from atacal.errors import ArgumentError, TableExists, WriteError
 from atacal.progress import track
-from atacal.simulate._write import BlockWriter
 from atacal.simulate.array import make_array
+from atacal.simulate.description import append_rows, new_block
 from atacal.simulate.instrument import Instrument, make_faults, make_instrument
 from atacal.simulate.presets import REF_FREQ_HZ, schedule, sized, windows
 from atacal.simulate.sky import default_sources
@@ -160,11 +160,8 @@ class _Block:
         """Write the MeasurementSet; return its number of rows."""
         per_integration = len(baselines(self.instrument.array.nant, self.recording.autocorr)[0])
         total = per_integration * len(self.instrument.time_mjd_s) * len(self.instrument.windows)
-        writer = BlockWriter(path, self.sources, self.instrument, self.recording)
-        try:
+        with new_block(path, self.sources, self.instrument, self.recording) as writer:
             items = generate(self.sources, self.instrument, self.subscans, self.recording, _BLOCK_BYTES)
             for rows in track(items, total, "simulating", size=lambda r: len(r.time_mjd_s)):
-                writer.append(rows)
-        finally:
-            writer.close()
+                append_rows(writer, rows, self.recording)
         return total

@@ -77,6 +77,12 @@ class Truth:
         """Return the Stokes I visibilities of a field [Jy]; see `atacal.simulate.sky.Source.visibility`."""
         return self.sources[field_id].visibility(uvw_m, freq_hz)
 
+    def flux_options(self) -> str:
+        """Spell the flux calibrator's model as options of ``atacal calibrate``."""
+        source = next(s for s in self.sources if s.role == "flux")
+        model = source.components[0]
+        return f"--flux-density {model.flux_jy:g} --spix {model.spix:g} --reffreq {source.ref_freq_hz / 1e9:g}GHz"
+
     def __str__(self) -> str:
         """Say what was made, in a few lines."""
         lines = [
@@ -85,6 +91,7 @@ class Truth:
             *(f"  {s.role:<9} {s.name:<16} {self.flux_jy[s.name][0]:.4f} Jy in spw 0" for s in self.sources),
             *(f"  fault     {f.kind} on {f.antenna} {f.polarization}" for f in self.faults if f.kind != "flagged"),
             f"  truth     {truth_path(self.ms)}",
+            f"  calibrate it with: atacal calibrate {self.ms} {self.flux_options()}",
         ]
         return "\n".join(line.rstrip() for line in lines)
 
