@@ -14,7 +14,7 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Polarization
 from atacal.ms.selected import Selected
 from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
-from atacal.solve.accumulate import Sums, accumulate_rows, baseline_index
+from atacal.solve.accumulate import Sums, accumulate_rows, baseline_index, planes
 from atacal.solve.intervals import Slots
 
 PARALLEL = ("RR", "LL", "XX", "YY")
@@ -133,14 +133,15 @@ def _add(
     vis = block["CORRECTED_DATA"] if vis is None else vis
     nchan = vis.shape[1]
     factors = library.factors(block) if library is not None else None
-    chan_inverse, chan_ok = _chan_factor(factors, nchan)
+    chan_re, chan_im, chan_ok = _chan_factor(factors, nchan)
+    model_re, model_im = planes(np.asarray(model.block(block), np.complex64))
     time_slot, time_inverse, time_ok, time_weight = _time_factor(factors, block.nrow)
+    since = block.time - sums.time0[np.maximum(slot, 0)]
     accumulate_rows(
         sums.a, sums.b, sums.time, slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
-        block.time - sums.time0[np.maximum(slot, 0)], vis, block["FLAG"], block["FLAG_ROW"], weight, pols, receptors,
-        groups[block.spw][0], chan_inverse, chan_ok, time_slot, time_inverse, time_ok, time_weight,
-        block.antenna1, block.antenna2, np.ascontiguousarray(model.block(block), np.complex64),
-        corr_dep_flags,
+        since, np.asarray(vis).view(np.float32), block["FLAG"], block["FLAG_ROW"], weight, pols, receptors,
+        groups[block.spw][0], chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight,
+        block.antenna1, block.antenna2, model_re, model_im, corr_dep_flags,
     )  # fmt: skip
 
 
@@ -149,16 +150,16 @@ def _inverse(gain: NDArray[np.complex64], ok: NDArray[np.bool_]) -> NDArray[np.c
     return np.where(ok & (gain != 0), 1 / safe, 0).astype(np.complex64)
 
 
-def _chan_factor(factors: Any, nchan: int) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
-    """Inverse of the factors with a channel axis (1 or time slot, antenna, chan, pol); one antenna if none has."""
+def _chan_factor(factors: Any, nchan: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Inverse of the factors with a channel axis as `accumulate_rows` wants it; one antenna if there is none."""
     if factors is None or (factors.chan_gain is None and factors.full_gain is None):
-        return np.ones((1, 1, nchan, 2), np.complex64), np.ones((1, 1, nchan, 2), np.bool_)
+        return np.ones((1, 1, 2, nchan), "f4"), np.zeros((1, 1, 2, nchan), "f4"), np.ones((1, 1, nchan), np.bool_)
     gain, ok = np.ones((1, 1, 1, 1), np.complex64), np.ones((1, 1, 1, 1), np.bool_)
     if factors.chan_gain is not None:
         gain, ok = factors.chan_gain[None], factors.chan_ok[None]
     if factors.full_gain is not None:
         gain, ok = gain * factors.full_gain, ok & factors.full_ok
-    return _inverse(gain, ok), np.ascontiguousarray(ok)
+    return *planes(_inverse(gain, ok)), np.ascontiguousarray(ok.all(-1))
 
 
 def _time_factor(

@@ -29,7 +29,7 @@ class Sums:
     b : float64, same shape
         ``sum w |M|^2``.
     time : float64 (slot, 2)
-        ``sum w (t - time0)`` [s] and ``sum w``, over every baseline, channel and correlation.
+        ``sum w |M|^2 (t - time0)`` [s] and ``sum w |M|^2``, over every baseline, channel and correlation.
     time0 : float64 (slot,)
         First time of every slot [MJD s].
     """
@@ -54,10 +54,59 @@ def baseline_index(nant: int) -> NDArray[np.int32]:
     return index
 
 
+NCLASS = 8
+"""Baselines are dealt out to this many threads at most, whatever the machine, so that sums never change."""
+
+
+def planes(values: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Split (..., chan, corr) into real and imaginary parts (..., corr, chan), channels next to each other."""
+    turned = np.moveaxis(values, -1, -2)
+    return np.ascontiguousarray(turned.real), np.ascontiguousarray(turned.imag)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def _row_mask(mask, flag, wanted, corr_dep_flags, chan_ok_i, chan_ok_j, has_chan):
+    """Weight 1 or 0 of every channel of a row, (corr, chan)."""
+    nchan, ncorr = flag.shape
+    for c in range(nchan):
+        anyflag = False
+        for k in range(ncorr):
+            anyflag |= flag[c, k]
+        use = wanted[c]
+        if has_chan:
+            use = use and chan_ok_i[c] and chan_ok_j[c]
+        for k in range(ncorr):
+            bad = flag[c, k] if corr_dep_flags else anyflag
+            mask[k, c] = 1.0 if use and not bad else 0.0
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
+def _products(out_re, out_im, out_b, vis, k, mask, weight, wk, has_chan, ire, iim, jre, jim, mre, mim):
+    """Per-channel terms of the sums: w V conj(M) (real, imaginary) and w |M|^2 of one row and correlation."""
+    wchan = weight.shape[0] > 1
+    w0 = weight[0, wk]
+    for c in range(vis.shape[0]):
+        vr, vi = vis[c, 2 * k], vis[c, 2 * k + 1]
+        w = weight[c, wk] if wchan else w0
+        # NaN and infinities (times zero they are NaN) and weights that are not positive count as flagged
+        good = mask[c] > 0 and vr * 0 == 0 and vi * 0 == 0 and w > 0
+        w = w if good else np.float32(0)
+        vr = vr if good else np.float32(0)
+        vi = vi if good else np.float32(0)
+        if has_chan:
+            xr = ire[c] * jre[c] + iim[c] * jim[c]
+            xi = iim[c] * jre[c] - ire[c] * jim[c]
+            vr, vi = vr * xr - vi * xi, vr * xi + vi * xr
+        out_re[c] = w * (vr * mre[c] + vi * mim[c])
+        out_im[c] = w * (vi * mre[c] - vr * mim[c])
+        out_b[c] = w * (mre[c] * mre[c] + mim[c] * mim[c])
+
+
 @njit(nogil=True, cache=True, parallel=True, fastmath={"contract", "reassoc"})
 def accumulate_rows(
     a, b, time_sum, slot, baseline, swap, time, vis, flag, flag_row, weight, pols, receptors, group,
-    chan_inverse, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2, model, corr_dep_flags,
+    chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2,
+    model_re, model_im, corr_dep_flags,
 ):  # fmt: skip
     """Add a block's rows to the sums.
 
@@ -71,20 +120,22 @@ def accumulate_rows(
         True where antenna1 > antenna2: the conjugate is added.
     time : float64 (row,)
         Seconds since the slot's first time.
-    vis : complex64 (row, chan, corr); flag : bool; flag_row : bool (row,)
+    vis : float32 (row, chan, 2 corr)
+        Real and imaginary parts in turn (a view of complex64).
+    flag : bool (row, chan, corr); flag_row : bool (row,)
     weight : float32 (row, 1 or chan, corr)
-    pols : int64 (pol,)
-        Correlation index of every polarisation that is solved.
-    receptors : int64 (pol,)
-        Receptor (0 or 1) of every polarisation.
+    pols, receptors : int64 (pol,)
+        Correlation index and receptor (0 or 1) of every polarisation.
     group : int32 (chan,)
         Channel group of the channel, -1 to skip it.
-    chan_inverse, chan_ok : complex64, bool (1 or time slot, 1 or antenna, chan, 2)
+    chan_re, chan_im : float32 (1 or time slot, 1 or antenna, 2, chan)
         Inverse of the pre-applied factors with a channel axis; one antenna long when there is none.
+    chan_ok : bool (1 or time slot, 1 or antenna, chan)
+        False where either receptor has no solution.
     time_slot : int32 (row,); time_inverse, time_ok : complex64, bool (time slot, 1 or antenna, 2);
     time_weight : float32, same shape
         Inverse and weight factors of the pre-applied tables that change with time.
-    model : complex64 (1 or row, chan, corr)
+    model_re, model_im : float32 (1 or row, corr, chan)
     corr_dep_flags : bool
         Let a correlation take part although another one of the same channel is flagged.
 
@@ -93,86 +144,61 @@ def accumulate_rows(
     A visibility takes part only when none of its correlations is flagged, as in CASA, unless ``corr_dep_flags``. Each
     thread owns the baselines of one residue class, so the result depends neither on the rows of a block nor on timing.
     """
-    nrow, nchan, ncorr = vis.shape
+    nrow, nchan, _ = vis.shape
+    ncorr = flag.shape[2]
     npol = len(pols)
     ngroup = a.shape[2]
-    wchan = weight.shape[1] > 1
-    has_chan = chan_inverse.shape[1] > 1
-    chan_time = chan_inverse.shape[0] > 1
+    wanted = group >= 0
+    has_chan = chan_re.shape[1] > 1
+    chan_time = chan_re.shape[0] > 1
     has_time = time_inverse.shape[1] > 1
-    mrow = model.shape[0] > 1
-    nthread = 2
-    part = np.zeros((nthread, time_sum.shape[0], 2))
-    for thread in prange(nthread):
-        sum_a = np.zeros((ngroup, npol), np.complex128)
-        sum_b = np.zeros((ngroup, npol))
+    mrow = model_re.shape[0] > 1
+    part = np.zeros((NCLASS, time_sum.shape[0], 2))
+    for thread in prange(NCLASS):
+        mask = np.zeros((ncorr, nchan), np.float32)
+        term = np.zeros((3, nchan), np.float32)
         for row in range(nrow):
             s = slot[row]
-            if s < 0 or baseline[row] % nthread != thread or flag_row[row]:
+            if s < 0 or baseline[row] % NCLASS != thread or flag_row[row]:
                 continue
-            i, j = antenna1[row], antenna2[row]
-            t = time_slot[row]
+            i, j, t = antenna1[row], antenna2[row], time_slot[row]
+            if has_time and not (time_ok[t, i, 0] and time_ok[t, i, 1] and time_ok[t, j, 0] and time_ok[t, j, 1]):
+                continue
             tc = t if chan_time else 0
-            good = True
-            if has_time:
-                for p in range(2):
-                    if not (time_ok[t, i, p] and time_ok[t, j, p]):
-                        good = False
-            if not good:
-                continue
-            sum_a[:] = 0.0
-            sum_b[:] = 0.0
-            wsum = 0.0
+            ic, jc = (i, j) if has_chan else (0, 0)
+            _row_mask(mask, flag[row], wanted, corr_dep_flags, chan_ok[tc, ic], chan_ok[tc, jc], has_chan)
             m = row if mrow else 0
-            for c in range(nchan):
-                g = group[c]
-                if g < 0:
-                    continue
-                bad = False
-                if not corr_dep_flags:
-                    for k in range(ncorr):
-                        if flag[row, c, k]:
-                            bad = True
-                if has_chan:
-                    for p in range(2):
-                        if not (chan_ok[tc, i, c, p] and chan_ok[tc, j, c, p]):
-                            bad = True
-                if bad:
-                    continue
-                wc = c if wchan else 0
-                for p in range(npol):
-                    k = pols[p]
-                    v = vis[row, c, k]
-                    w = weight[row, wc, k]
-                    if flag[row, c, k] or not (w > 0.0) or not np.isfinite(v.real) or not np.isfinite(v.imag):
-                        continue
-                    if has_chan:
-                        q = receptors[p]
-                        v = v * (chan_inverse[tc, i, c, q] * np.conj(chan_inverse[tc, j, c, q]))
-                    mod = model[m, c, k]
-                    sum_a[g, p] += w * (v * np.conj(mod))
-                    sum_b[g, p] += w * (mod.real * mod.real + mod.imag * mod.imag)
-                    wsum += w
             bl = baseline[row]
             for p in range(npol):
-                factor = np.complex128(1.0)
-                q = receptors[p]
+                k, q = pols[p], receptors[p]
+                _products(
+                    term[0], term[1], term[2], vis[row], k, mask[k], weight[row], k, has_chan,
+                    chan_re[tc, ic, q], chan_im[tc, ic, q], chan_re[tc, jc, q], chan_im[tc, jc, q],
+                    model_re[m, k], model_im[m, k],
+                )  # fmt: skip
+                factor, wf = np.complex128(1.0), np.float64(1.0)
                 if has_time:
-                    wf = time_weight[t, i, q] * time_weight[t, j, q]
+                    wf = np.float64(time_weight[t, i, q] * time_weight[t, j, q])
                     factor = np.complex128(time_inverse[t, i, q] * np.conj(time_inverse[t, j, q])) * wf
+                wsum = 0.0
+                if ngroup == 1:
+                    re, im = 0.0, 0.0
+                    for c in range(nchan):
+                        re += term[0, c]
+                        im += term[1, c]
+                        wsum += term[2, c]
+                    value = complex(re, im) * factor
+                    a[s, bl, 0, q] += value.conjugate() if swap[row] else value
+                    b[s, bl, 0, q] += wsum * wf
                 else:
-                    wf = np.float32(1.0)
-                for g in range(ngroup):
-                    value = sum_a[g, p] * factor
-                    if swap[row]:
-                        value = np.conj(value)
-                    a[s, bl, g, q] += value
-                    b[s, bl, g, q] += sum_b[g, p] * wf
-            if has_time:
-                wsum *= 0.5 * (
-                    time_weight[t, i, 0] * time_weight[t, j, 0] + time_weight[t, i, 1] * time_weight[t, j, 1]
-                )
-            part[thread, s, 0] += wsum * time[row]
-            part[thread, s, 1] += wsum
-    for thread in range(nthread):
+                    for c in range(nchan):
+                        g = group[c]
+                        if g >= 0:
+                            value = complex(term[0, c], term[1, c]) * factor
+                            a[s, bl, g, q] += value.conjugate() if swap[row] else value
+                            b[s, bl, g, q] += term[2, c] * wf
+                            wsum += term[2, c]
+                part[thread, s, 0] += wsum * wf * time[row]
+                part[thread, s, 1] += wsum * wf
+    for thread in range(NCLASS):
         time_sum += part[thread]
