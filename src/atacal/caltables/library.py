@@ -360,8 +360,8 @@ class Library:
         circular = any(c in ("RR", "LL") for c in corrs)
         if not circular and len(corrs) != 4:
             raise ArgumentError(
-                f"parang=True: the parallactic angle of linear feeds mixes all four correlations, and spw {block.spw} has "
-                f"{', '.join(corrs)} only"
+                f"parang=True: the parallactic angle of linear feeds mixes all four correlations, and spw {block.spw} "
+                f"has {', '.join(corrs)} only"
             )
         fields = [self.metadata.fields[f] for f in key["field"]]
         angle = parallactic_angles(key["time"], fields, self.metadata.antennas) + feed_angles(self.metadata, block.spw)

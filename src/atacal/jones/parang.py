@@ -66,7 +66,7 @@ def _apparent(
         seconds = np.where(status == iers.FROM_IERS_B, ut1_utc.to_value("s"), 0.0)
         tt = time.tt
     ra, dec = np.array([_icrs(f) for f in fields]).T
-    ra_cirs, dec_cirs, origins = erfa.atci13(ra, dec, 0.0, 0.0, 0.0, 0.0, tt.jd1, tt.jd2)
+    ra_cirs, dec_cirs, _ = erfa.atci13(ra, dec, 0.0, 0.0, 0.0, 0.0, tt.jd1, tt.jd2)
     gst = erfa.era00(time.jd1, time.jd2 + seconds / DAY_S)
     return gst, ra_cirs, dec_cirs
 
@@ -77,8 +77,8 @@ def _icrs(field: Field) -> tuple[float, float]:
     frame = {"J2000": "fk5", "B1950": "fk4", "ICRS": "icrs", "GALACTIC": "galactic"}.get(field.frame)
     if frame is None:
         raise ArgumentError(
-            f"the parallactic angle of field {field.id} ({field.name}) cannot be computed: its direction is given in the "
-            f"frame {field.frame}; known are J2000, B1950, ICRS and GALACTIC"
+            f"the parallactic angle of field {field.id} ({field.name}) cannot be computed: its direction is given "
+            f"in the frame {field.frame}; known are J2000, B1950, ICRS and GALACTIC"
         )
     from astropy.coordinates import SkyCoord
 
