@@ -152,7 +152,8 @@ class Elevation:
     def rows(self, block: Block, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
         hit = np.zeros(block.nrow, bool)
         for rows, time, field in _instants(block.time, block.field, wanted):
-            el = elevation_deg(self.positions, direction_itrf(time, self.fields[field].phase_dir_rad))
+            toward = direction_itrf(time, self.fields[field].phase_dir_rad, aberration=True)
+            el = elevation_deg(self.positions, toward)
             bad = (el < self.lower) | (el > self.upper)
             hit[rows] = bad[block.antenna1[rows]] | bad[block.antenna2[rows]]
         return hit

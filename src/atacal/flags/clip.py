@@ -41,6 +41,22 @@ def split_expression(text: str) -> tuple[str, str]:
     return "ABS", "" if text == "ALL" else text
 
 
+_NEARLY_ZERO = float(np.finfo(np.float32).eps)  # what CASA takes for zero
+_STOKES: dict[str, tuple[tuple[str, str, complex, complex], ...]] = {
+    "I": (("XX", "YY", 0.5, 0.5), ("RR", "LL", 0.5, 0.5)),
+    "Q": (("XX", "YY", 0.5, -0.5), ("RL", "LR", 0.5, 0.5)),
+    "U": (("XY", "YX", 0.5, 0.5), ("RL", "LR", -0.5j, 0.5j)),
+    "V": (("XY", "YX", -0.5j, 0.5j), ("RR", "LL", 0.5, -0.5)),
+}
+"""Stokes parameters as sums of two correlations, with their factors: linear receptors, circular ones."""
+
+
+def stored_correlations(text: str) -> str:
+    """Return the correlation expression that selects what an expression such as ``ABS_I`` or ``REAL_XX`` needs."""
+    names = split_expression(text)[1]
+    return "" if any(name.strip() in _STOKES for name in names.split(",")) else names
+
+
 class Clip:
     """Which visibilities lie outside (or inside) limits, are not finite, or are zero.
 
@@ -52,7 +68,12 @@ class Clip:
 
     def __init__(self, command: Command, ms: MeasurementSet) -> None:
         p = command.parameters
+        self._pols = ms.metadata.pols
+        names = [name.strip() for name in split_expression(command.correlation)[1].split(",")]
+        self._combined = names if any(name in _STOKES for name in names) else []
         name = str(p["datacolumn"]).upper()
+        if name in ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM") and not ms.has(name):
+            name = name.removesuffix("_SPECTRUM")  # a column without cells: every channel weighs the same
         if name == "DATA" and "DATA" not in ms.columns() and "FLOAT_DATA" in ms.columns():
             name = "FLOAT_DATA"
         if name not in _COLUMNS:
@@ -79,7 +100,24 @@ class Clip:
             with np.errstate(invalid="ignore"):
                 values = values - self._column(block, self._names[1], rows)
         with np.errstate(invalid="ignore", over="ignore"):
-            return self._bad(self._take(values))
+            return self._bad_combined(values, block.pol) if self._combined else self._bad(self._take(values))
+
+    def _bad_combined(self, values: NDArray, pol: int) -> NDArray[np.bool_]:
+        """Judge Stokes parameters; a bad one flags the two correlations that it is made of."""
+        corrs = list(self._pols[pol].corrs)
+        bad = np.zeros(values.shape, bool)
+        for name in self._combined:
+            if name in corrs:
+                i = corrs.index(name)
+                bad[..., i] |= self._bad(self._take(values[..., i]))
+            for first, second, factor1, factor2 in _STOKES.get(name, ()):
+                if name not in corrs and first in corrs and second in corrs:
+                    i, j = corrs.index(first), corrs.index(second)
+                    sum_ = (factor1 * values[..., i] + factor2 * values[..., j]).astype(np.complex64)
+                    hit = self._bad(self._take(sum_))
+                    bad[..., i] |= hit
+                    bad[..., j] |= hit
+        return bad
 
     def _column(self, block: Block, name: str, rows: NDArray[np.intp]) -> NDArray:
         if name == "MODEL_DATA" and self._virtual is not None:
@@ -97,5 +135,5 @@ class Clip:
             within = (value >= low) & (value <= high)
             bad |= ~within if self._outside else within
         if self._zeros:
-            bad |= value == 0
+            bad |= np.abs(value) < _NEARLY_ZERO
         return np.asarray(bad)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atacal.errors import EmptySelection
 from atacal.flags.agents import Elevation, Everything, Quack, RowAgent, Shadow
-from atacal.flags.clip import Clip, split_expression
+from atacal.flags.clip import Clip, stored_correlations
 from atacal.flags.commands import Command
 from atacal.flags.summary import Summary
 from atacal.ms.measurement_set import MeasurementSet
@@ -111,7 +111,7 @@ def _uvw(tasks: list[_Task]) -> set[str]:
 
 def _prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | None:
     command = outcome.command
-    names = split_expression(command.correlation)[1]
+    names = stored_correlations(command.correlation)
     try:
         selected = select(ms, replace(command.selection, correlation=names))
     except EmptySelection as error:
@@ -124,7 +124,8 @@ def _prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | No
     runs = np.zeros(len(ms.runs), bool)
     runs[np.searchsorted(ms.runs.row0, selected.runs.row0, side="right") - 1] = True
     exact = _row_mask(ms, selected) if command.selection.feed.strip() else None
-    inrow = ":" in command.selection.spw or bool(command.correlation)
+    # CASA leaves FLAG_ROW alone as soon as any spw is named, even with all of its channels
+    inrow = bool(command.selection.spw.strip() or command.correlation.strip())
     agent = _agent(command, ms, selected)
     return _Task(outcome, selected, runs, agent, command.mode != "unflag", not inrow, exact)
 

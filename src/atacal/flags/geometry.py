@@ -13,7 +13,9 @@ _TT_MINUS_UTC_S = 69.184
 _MJD0 = 2400000.5
 
 
-def direction_itrf(time_mjd_s: float, direction_rad: tuple[float, float]) -> NDArray[np.float64]:
+def direction_itrf(
+    time_mjd_s: float, direction_rad: tuple[float, float], *, aberration: bool = False
+) -> NDArray[np.float64]:
     """Return the unit vector to a J2000 direction in ITRF axes, shape (3,).
 
     Parameters
@@ -22,13 +24,20 @@ def direction_itrf(time_mjd_s: float, direction_rad: tuple[float, float]) -> NDA
         UTC [MJD s].
     direction_rad : (float, float)
         Right ascension and declination, J2000 [rad].
+    aberration : bool
+        Give the apparent direction: annual aberration, up to 20 arcsec.
     """
     import erfa
 
     day = time_mjd_s / 86400.0
     to_true = erfa.pnm80(_MJD0, day + _TT_MINUS_UTC_S / 86400.0)
     turned = erfa.rz(erfa.gst94(_MJD0, day), to_true)
-    return np.asarray(turned @ erfa.s2c(*direction_rad), dtype=np.float64)
+    source = erfa.s2c(*direction_rad)
+    if aberration:
+        _, earth = erfa.epv00(_MJD0, day)
+        source = source + earth["v"] / erfa.DC
+        source = source / np.linalg.norm(source)
+    return np.asarray(turned @ source, dtype=np.float64)
 
 
 def shadowed(

@@ -116,12 +116,7 @@ def filtered(summary: dict[str, Any], minrel: float, maxrel: float, minabs: floa
 
     out: dict[str, Any] = {}
     for key, value in summary.items():
-        if (
-            isinstance(value, dict)
-            and {"flagged", "total"} <= set(value)
-            and "type" not in value
-            and "spw" not in value
-        ):
+        if isinstance(value, dict) and {"flagged", "total"} <= set(value) and "type" not in value:
             if keep(value):
                 out[key] = value
         else:
