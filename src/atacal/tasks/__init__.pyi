@@ -6,5 +6,6 @@ from atacal.tasks.flagmanager import flagmanager as flagmanager
 from atacal.tasks.fluxscale import fluxscale as fluxscale
 from atacal.tasks.gaincal import gaincal as gaincal
 from atacal.tasks.listobs import listobs as listobs
+from atacal.tasks.plotants import plotants as plotants
 
 def task_names() -> tuple[str, ...]: ...
