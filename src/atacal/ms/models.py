@@ -148,6 +148,7 @@ class SkyModel:
         if key not in self._spectra:
             md = self._ms.metadata
             freqs, corr_types = md.spws[spw].chan_freq_hz, md.pols[pol].corr_types
+            values: NDArray
             if source == -1:
                 values = np.broadcast_to(unit_point(corr_types), (len(freqs), len(corr_types)))
             else:
