@@ -117,13 +117,16 @@ def _draw_log(axes: Any, east: NDArray, north: NDArray, labels: list[str]) -> No
     angle = np.arctan2(east, north)
     x, y = radius * np.sin(angle), radius * np.cos(angle)
     outer = float(radius.max()) * 1.12
+    choices = np.deg2rad(np.arange(22.5, 360.0, 15.0))
+    gap = np.abs((choices[:, None] - angle[None, :] + np.pi) % (2 * np.pi) - np.pi).min(axis=1)
+    free = float(choices[np.argmax(gap)])  # where the circles' labels are least in the way
     turn = np.linspace(0, 2 * np.pi, 361)
     for circle in _CIRCLES_M:
         r = np.log(circle / inner) + 0.15
         if 0.3 < r <= outer * 1.1:
             axes.plot(r * np.sin(turn), r * np.cos(turn), ":", color="#888888", linewidth=0.9, zorder=1)
             text = f"{circle / 1000:g} km" if circle >= 1000 else f"{circle} m"
-            axes.text(0, r, text, fontsize=8, color="#555555", ha="center", va="bottom", zorder=2)
+            axes.text(r * np.sin(free), r * np.cos(free), text, fontsize=8, color="#555555", ha="center", va="bottom")
     axes.plot(x, y, "o", color=OKABE_ITO[1], markersize=5, zorder=4)
     axes.set_aspect("equal")
     axes.set_xlim(-outer * 1.12, outer * 1.12)

@@ -106,6 +106,7 @@ def draw_page(
     """
     width, height = size_in or page_size(rows, columns)
     figure = new_figure(width, height, dpi)
+    powers = _powers(panels, page)
     many = rows * columns > 1
     small = 7 if rows * columns > 9 else 8 if many else 9
     right = _legend_width(page) / width
@@ -124,26 +125,41 @@ def draw_page(
             axes.set_xlim(panel.xlim)
         if panel.ylim:
             axes.set_ylim(panel.ylim)
-        _dress(axes, page, rows, columns, small)
+        _dress(axes, page, rows, columns, small, powers)
         bottommost = k + columns >= len(panels)
         axes.tick_params(labelsize=small, labelbottom=bottommost or not share[0], labelleft=column == 0 or not share[1])
         if panel.name:
             axes.set_title(panel.name, loc="left", fontsize=small + 1, fontweight="bold", pad=2.5)
-    _write_around(figure, page, width, height, left, right)
+    _write_around(figure, page, width, height, left, right, powers)
     return figure
 
 
-def _dress(axes: Any, page: Page, rows: int, columns: int, small: int) -> None:
-    from matplotlib.ticker import MaxNLocator, MultipleLocator, ScalarFormatter
+def _powers(panels: Sequence[Panel], page: Page) -> tuple[int, int]:
+    """Return the powers of ten that the numbers along x, y are written in."""
+    out = []
+    for spans, special in (
+        ([p.xlim for p in panels if p.xlim], page.time is not None or page.xticks is not None),
+        ([p.ylim for p in panels if p.ylim], page.time_y is not None),
+    ):
+        top = max((max(abs(a), abs(b)) for a, b in spans), default=1.0)
+        plain = special or top == 0 or 1e-2 <= top < 1e5
+        out.append(0 if plain else math.floor(math.log10(top)))
+    return out[0], out[1]
+
+
+def _dress(axes: Any, page: Page, rows: int, columns: int, small: int, powers: tuple[int, int]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, ScalarFormatter
 
     axes.grid(visible=True, color="#E4E4E4", linewidth=0.6)
     axes.set_axisbelow(True)
     xcount = {1: 8, 2: 5, 3: 4}.get(columns, 3)
     ycount = {1: 8, 2: 6, 3: 5}.get(rows, 4)
-    for axis, count, integer in ((axes.xaxis, xcount, page.integer_x), (axes.yaxis, ycount, page.integer_y)):
+    sides = ((axes.xaxis, xcount, page.integer_x, powers[0]), (axes.yaxis, ycount, page.integer_y, powers[1]))
+    for axis, count, integer, power in sides:
         axis.set_major_locator(MaxNLocator(count, integer=integer, min_n_ticks=2))
         axis.set_major_formatter(ScalarFormatter(useOffset=False))
-        axis.get_offset_text().set_fontsize(small)
+        if power:
+            axis.set_major_formatter(FuncFormatter(lambda v, _, unit=10.0**power: f"{v / unit:.6g}"))
     low, high = axes.get_ylim()
     if page.phase_y and high - low > 250:
         axes.yaxis.set_major_locator(MultipleLocator(90 if rows <= 4 else 180))
@@ -169,14 +185,17 @@ def _legend_columns(page: Page) -> int:
     return 1 if len(page.legend) <= 28 else 2 if len(page.legend) <= 56 else 3
 
 
-def _write_around(figure: Any, page: Page, width: float, height: float, left: float, right: float) -> None:
+def _write_around(
+    figure: Any, page: Page, width: float, height: float, left: float, right: float, powers: tuple[int, int]
+) -> None:
+    labels = [f"{t} [$10^{{{p}}}$]" if p else t for t, p in zip((page.xlabel, page.ylabel), powers, strict=True)]
     head, _, rest = page.title.partition("\n")
     figure.text(left, 1 - 0.12 / height, head, va="top", ha="left", fontsize=11.5, fontweight="bold")
     if rest:
         figure.text(left, 1 - 0.40 / height, rest, va="top", ha="left", fontsize=9, color="#333333")
     middle = (left + 1 - 0.2 / width - right) / 2
-    figure.text(middle, (0.12 + (0.15 if page.note else 0)) / height, page.xlabel, ha="center", va="bottom", fontsize=10)
-    figure.text(0.12 / width, 0.5, page.ylabel, ha="left", va="center", rotation=90, fontsize=10)
+    figure.text(middle, (0.12 + (0.15 if page.note else 0)) / height, labels[0], ha="center", va="bottom", fontsize=10)
+    figure.text(0.12 / width, 0.5, labels[1], ha="left", va="center", rotation=90, fontsize=10)
     if page.note:
         figure.text(left, 0.05 / height, page.note, ha="left", va="bottom", fontsize=7.5, color="#555555")
     if page.scale:
