@@ -95,13 +95,10 @@ def solve_batch(
     npar = d.shape[3]
     flat_d = np.ascontiguousarray(d.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)
     flat_b = np.ascontiguousarray(b.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)
-    gain, good, chi2, iterations = solve_gains(flat_d, flat_b, ant1, ant2, nant, minblperant=minblperant)
+    gain, good, chi2, hess, iterations = solve_gains(flat_d, flat_b, ant1, ant2, nant, minblperant=minblperant)
     together = chi2.reshape(n, ngroup, npar).sum(2) + constant
     ngood = good.reshape(n, ngroup, npar, nant).sum((2, 3))
-    error = gain_errors(
-        flat_b, gain, good, np.repeat(together.ravel(), npar), np.repeat(nvis.ravel(), npar),
-        np.repeat(ngood.ravel(), npar), ant1, ant2,
-    )  # fmt: skip
+    error = gain_errors(hess, *(np.repeat(x.ravel(), npar) for x in (together, nvis, ngood)))
     amplitude = np.abs(gain)
     # a perfect fit (noiseless data) has no error and any signal-to-noise ratio
     perfect = good & (error <= 0) & (amplitude > 0)

@@ -117,6 +117,7 @@ def _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations):
     good = np.zeros((nproblem, nant), np.bool_)
     chi2 = np.zeros(nproblem)
     iterations = np.zeros(nproblem, np.int64)
+    hess = np.zeros((nproblem, nant))
     for n in prange(nproblem):
         ok = usable_antennas(b[n], ant1, ant2, nant, minblperant)
         if not np.any(ok):
@@ -143,11 +144,16 @@ def _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations):
                 gain[n] = trial
                 iterations[n] = used
         chi2[n] = best
+        for k in range(len(ant1)):
+            i, j = ant1[k], ant2[k]
+            if b[n, k] > 0.0 and ok[i] and ok[j]:
+                hess[n, i] += b[n, k] * abs(gain[n, j]) ** 2
+                hess[n, j] += b[n, k] * abs(gain[n, i]) ** 2
         for i in range(nant):
             good[n, i] = ok[i]
             if not ok[i]:
                 gain[n, i] = 1.0
-    return gain, good, chi2, iterations
+    return gain, good, chi2, hess, iterations
 
 
 def solve_gains(
@@ -160,7 +166,7 @@ def solve_gains(
     minblperant: int = 4,
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
-) -> tuple[NDArray[np.complex128], NDArray[np.bool_], NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.complex128], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Solve many independent antenna-gain problems.
 
     Parameters
@@ -181,6 +187,8 @@ def solve_gains(
         1 for antennas left out. The phase of all gains of a problem together is arbitrary.
     good : bool (problem, antenna)
     chi2 : float64 (problem,)
+    hess : float64 (problem, antenna)
+        ``sum_j B_ij |g_j|^2``: half the second derivative of chi-squared.
     iterations : int64 (problem,)
         -1 where ``max_iterations`` did not suffice (the gain is the best there is).
     """
@@ -221,21 +229,14 @@ def solve_gains_slowly(
 
 
 def gain_errors(
-    b: NDArray[np.float64],
-    gain: NDArray[np.complex128],
-    good: NDArray[np.bool_],
-    chi2: NDArray[np.float64],
-    nvis: NDArray[np.int64],
-    npar: NDArray[np.int64],
-    ant1: NDArray[np.int32],
-    ant2: NDArray[np.int32],
+    hess: NDArray[np.float64], chi2: NDArray[np.float64], nvis: NDArray[np.int64], npar: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Errors of gains as CASA defines them, from the scatter that chi-squared shows.
 
     Parameters
     ----------
-    b : float64 (problem, baseline)
-    gain, good : (problem, antenna)
+    hess : float64 (problem, antenna)
+        From `solve_gains`.
     chi2 : float64 (problem,)
         Chi-squared of everything that was solved together (CASA: both polarisations).
     nvis, npar : int64 (problem,)
@@ -244,16 +245,7 @@ def gain_errors(
     Returns
     -------
     float64 (problem, antenna)
-        ``sqrt(2 k / H)``, ``H_i = sum_j B_ij |g_j|^2``, ``k = chi2 / max(2 (nvis - npar), 1)``; 0 where there is none.
+        ``sqrt(2 k / H)``, ``k = chi2 / max(2 (nvis - npar), 1)``; 0 where there is no solution.
     """
-    nproblem, nant = gain.shape
-    power = np.where(good, np.abs(gain) ** 2, 0.0)
-    hess = np.zeros((nproblem, nant))
-    for i in range(nant):
-        hess[:, i] = (b * np.where(ant1 == i, power[:, ant2], 0.0)).sum(1) + (
-            b * np.where(ant2 == i, power[:, ant1], 0.0)
-        ).sum(1)
     k = chi2 / np.maximum(2 * (nvis - npar), 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt(2 * k[:, None] / hess)
-    return np.where(good & (hess > 0), error, 0.0)
+    return np.where(hess > 0, np.sqrt(2 * k[:, None] / np.where(hess > 0, hess, 1.0)), 0.0)
