@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atacal import _cli_output, cli
+from atacal import cli, results
 from atacal._cli_catalogue import GROUPS, catalogue, grouped
 from atacal._cli_command import params_of
 from atacal._cli_docstring import parse
@@ -98,7 +98,7 @@ def arguments(add_task, capsys):
         out, err = capsys.readouterr()
         assert code == 0, err
         got = json.loads(out)
-        return {k: v for k, v in got.items() if v != _cli_output.plain(defaults[k])}
+        return {k: v for k, v in got.items() if v != results.plain(defaults[k])}
 
     return call
 
@@ -331,11 +331,11 @@ class TestOutput:
         np = pytest.importorskip("numpy")
         value = {"a": np.arange(2), 3: np.float32(1.5), "c": 1 + 2j, "p": Path("x"), "nan": float("nan"), "s": {2, 1}}
         expected = {"a": [0, 1], "3": 1.5, "c": [1.0, 2.0], "p": "x", "nan": None, "s": [1, 2]}
-        assert json.loads(_cli_output.as_json(value)) == expected
+        assert json.loads(results.as_json(value)) == expected
 
     def test_records_are_a_table(self):
         fields = {"0": {"name": "3C286", "flux": 14.8}, "1": {"name": "1445+099", "flux": 2.484}}
-        lines = _cli_output.as_text({"n": 2, "fields": fields}).split("\n")
+        lines = results.as_text({"n": 2, "fields": fields}).split("\n")
         assert lines == ["n  2", "fields", "     name       flux", "  0  3C286      14.8", "  1  1445+099  2.484"]
 
     def test_nothing_is_printed_for_none(self, add_task, capsys):
@@ -354,8 +354,8 @@ class TestOutput:
             def __str__(self) -> str:
                 return f"{self.n} things"
 
-        assert _cli_output.as_text(Report(2)) == "2 things"
-        assert _cli_output.plain(Report(2)) == {"n": 2}
+        assert results.as_text(Report(2)) == "2 things"
+        assert results.plain(Report(2)) == {"n": 2}
 
 
 class TestHelp:

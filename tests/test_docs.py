@@ -31,3 +31,14 @@ def test_commands_of_the_readme(line):
     _, name, *words = line.split()
     known = {o for p in params_of(catalogue()[name].load()) for o in (*option_names(p), f"--no-{p.name}")}
     assert [w for w in words if w.startswith("--") and w not in known] == []
+
+
+def test_the_index_leads_to_every_page():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert [p.name for p in (ROOT / "docs").glob("*.md") if p.name != "index.md" and f"({p.name})" not in index] == []
+
+
+def test_the_architecture_names_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [f.parent.name for f in (ROOT / "src" / "atacal").glob("*/__init__.py")]
+    assert [room for room in rooms if f"      {room}/" not in text] == []

@@ -18,7 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Flag": ("flagdata", "flagmanager"),
     "Models and weights": ("setjy", "delmod", "initweights", "clearcal"),
     "Solve": ("gaincal", "bandpass", "fluxscale"),
-    "Look at tables": ("plotcal", "plotbandpass"),
+    "Look at tables": ("listcal", "plotcal", "plotbandpass"),
     "Apply": ("applycal", "split"),
 }
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""

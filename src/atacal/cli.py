@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from atacal import __version__, _cli_output, progress
+from atacal import __version__, progress, results
 from atacal._cli_catalogue import catalogue, grouped
 from atacal._cli_command import SHARED, TaskCommand
 from atacal.errors import AtacalError
@@ -113,9 +113,9 @@ def _run(function: Callable[..., Any], arguments: dict[str, Any], switches: dict
     _set_up_logging(switches)
     result = function(**arguments)
     if switches["json"]:
-        click.echo(_cli_output.as_json(result))
+        click.echo(results.as_json(result))
     elif result is not None:
-        click.echo(_cli_output.as_text(result))
+        click.echo(results.as_text(result))
 
 
 def _with_global(switches: dict[str, bool]) -> dict[str, bool]:

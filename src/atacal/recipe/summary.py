@@ -185,7 +185,7 @@ def flux_densities(result: Mapping[str, Any], freq_hz: Mapping[int, float]) -> l
 
 def write_summary(summary: Summary, json_path: Path, text_path: Path) -> None:
     """Write ``summary.json`` and ``summary.txt``, each in one move."""
-    from atacal._cli_output import as_json
+    from atacal.results import as_json
 
     for path, content in ((json_path, as_json(summary)), (text_path, str(summary))):
         partial = path.with_name(path.name + ".partial")

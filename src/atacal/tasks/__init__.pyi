@@ -5,7 +5,11 @@ from atacal.tasks.flagdata import flagdata as flagdata
 from atacal.tasks.flagmanager import flagmanager as flagmanager
 from atacal.tasks.fluxscale import fluxscale as fluxscale
 from atacal.tasks.gaincal import gaincal as gaincal
+from atacal.tasks.listcal import listcal as listcal
 from atacal.tasks.listobs import listobs as listobs
 from atacal.tasks.plotants import plotants as plotants
+from atacal.tasks.plotbandpass import plotbandpass as plotbandpass
+from atacal.tasks.plotcal import plotcal as plotcal
+from atacal.tasks.plotms import plotms as plotms
 
 def task_names() -> tuple[str, ...]: ...

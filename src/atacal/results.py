@@ -1,4 +1,4 @@
-"""Printing a task's result: for people, or as JSON."""
+"""A task's result as text for people, or as JSON."""
 
 from __future__ import annotations
 
