@@ -60,7 +60,8 @@ def test_weights_sum_to_one_and_nothing_is_extrapolated(nodes, at, mode):
     nodes = np.sort(times(*nodes))
     index, weight, _ = bracket(nodes, times(at), mode)
     assert weight.sum() == pytest.approx(1.0, abs=1e-6)
-    assert index.min() >= 0 and index.max() < len(nodes)
+    assert index.min() >= 0
+    assert index.max() < len(nodes)
     if mode != "cubic":
         mean = (np.arange(len(nodes))[index] * weight).sum()
         assert 0 <= mean <= len(nodes) - 1
@@ -90,7 +91,8 @@ def test_an_antenna_without_rows_is_interpolated_over_its_own():
     param = np.array([[1, 1], [5, 99], [3, 3]], np.float32).reshape(3, 2, 1, 1)
     reg = register(times(0, 10, 20), present, times(10), "linear")
     value, phase, ok = in_time(reg, param, np.zeros(param.shape, bool))
-    assert phase is None and ok.all()
+    assert phase is None
+    assert ok.all()
     np.testing.assert_allclose(value[0, :, 0, 0], [5, 2])
 
 
