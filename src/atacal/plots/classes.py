@@ -137,7 +137,8 @@ def _of_baselines(selected: Selected, meta: Metadata) -> Classes:
     number = (np.cumsum(selected.baselines) - 1).reshape(selected.baselines.shape)
     table = np.where(selected.baselines, number, -1)
     names = [
-        f"{meta.antennas[i].name} & {meta.antennas[j].name}" for i, j in zip(*np.nonzero(selected.baselines), strict=True)
+        f"{meta.antennas[i].name} & {meta.antennas[j].name}"
+        for i, j in zip(*np.nonzero(selected.baselines), strict=True)
     ]
     tags = [f"Baseline{i}&{j}" for i, j in zip(*np.nonzero(selected.baselines), strict=True)]
 

@@ -133,7 +133,9 @@ def _pages(
     per_page = rows * columns
     count = -(-len(used) // per_page)
     if count > _MOST_PAGES:
-        raise ArgumentError(f"iteraxis={gathered.request.iterate!r} would make {count} files; select less or use a larger grid")
+        raise ArgumentError(
+            f"iteraxis={gathered.request.iterate!r} would make {count} files; select less or use a larger grid"
+        )
     content = _Content(ms, gathered, look, window)
     written = []
     for number in range(count):
@@ -266,7 +268,9 @@ class _Content:
     def _page(self, ms: MeasurementSet) -> Page:
         gathered, look = self.gathered, self.look
         request, collector = gathered.request, gathered.collector
-        labels = [_label(axis, column, ms) for axis, column in ((request.x, request.x_column), (request.y, request.y_column))]
+        labels = [
+            _label(axis, column, ms) for axis, column in ((request.x, request.x_column), (request.y, request.y_column))
+        ]
         labels = [t.label if t else label for t, label in zip(self.time, labels, strict=True)]
         total = int(collector.total.sum())
         parts = [look.subtitle, request.averaging.describe()]
@@ -274,7 +278,11 @@ class _Content:
             parts.append(f"density of {total:,} points, darker = more (log)")
         else:
             parts.append(f"{total:,} points")
-        lost = [f"{n:,} {w}" for n, w in ((collector.outside, "outside the range"), (collector.not_finite, "not finite")) if n]
+        lost = [
+            f"{n:,} {w}"
+            for n, w in ((collector.outside, "outside the range"), (collector.not_finite, "not finite"))
+            if n
+        ]
         title = look.title or f"{ms.metadata.name}: {request.y.name} vs {request.x.name}"
         page = Page(
             f"{title}\n{'; '.join(p for p in [*parts, *lost] if p)}", look.xlabel or labels[0], look.ylabel or labels[1],
@@ -371,7 +379,11 @@ def _label(axis: Axis, column: str, ms: MeasurementSet) -> str:
         return axis.label
     # CORRECTED_DATA and the model are on the flux scale; what DATA is on is not recorded
     unit = " (Jy)" if axis.name != "phase" and column not in ("data", "float") and "/" not in column else ""
-    return f"{axis.label}{unit}, {column} column" if column in ("data", "corrected", "model") else f"{axis.label}{unit}, {column}"
+    return (
+        f"{axis.label}{unit}, {column} column"
+        if column in ("data", "corrected", "model")
+        else f"{axis.label}{unit}, {column}"
+    )
 
 
 def _span(values: NDArray) -> tuple[float, float]:

@@ -210,7 +210,15 @@ def _draw_legend(figure: Any, page: Page, width: float, height: float, right: fl
     most = 84
     shown = page.legend[:most]
     handles = [
-        Line2D([], [], linestyle="", marker=m.split()[0], color=c, markersize=6, markerfacecolor="none" if m.endswith("none") else c)
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=m.split()[0],
+            color=c,
+            markersize=6,
+            markerfacecolor="none" if m.endswith("none") else c,
+        )
         for _, c, m in shown
     ]
     names = [label if len(label) <= 26 else f"{label[:25]}…" for label, _, _ in shown]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.caltables.table import CalTable
-from atacal.errors import ArgumentError
+from atacal.errors import ArgumentError, EmptySelection
 from atacal.plots.panels import Page, Panel, draw_page, layout, limits, page_size
 from atacal.plots.style import FLAGGED, TimeAxis, class_colours, save_figure, save_numbers, utc_text
 from atacal.plots.tables import (
@@ -96,6 +96,8 @@ def picture_table(
     for name, possible in (("xaxis", request.x), ("yaxis", request.y)):
         table_axis(possible, table, parameter=name)
     points = table_points(table, request.x, request.y, request.selection)
+    if points.flag.all() and not request.flagged:
+        raise EmptySelection(f"{table.path or table.name}: all {len(points)} selected solutions are flagged")
     content = _Content(table, request, points)
     rows, columns = request.grid if request.grid != (0, 0) else layout(len(content.panel_keys))
     per_page = rows * columns
@@ -128,7 +130,10 @@ class _Content:
     def __init__(self, table: CalTable, request: TableRequest, points: TablePoints) -> None:
         self.table, self.request, self.points = table, request, points
         self.polarisations = pol_names(table)
-        self.panel_keys, self.panel_code = _combinations(points, request.panels)
+        shown = np.ones(len(points), bool) if request.flagged else ~points.flag
+        keys, self.panel_code = _combinations(points, request.panels)
+        self.drawn = np.unique(self.panel_code[shown])  # panels without anything to see are left out
+        self.panel_keys = [keys[k] for k in self.drawn]
         self.colour_keys, self.colour_code = _combinations(points, request.colour)
         self.colours = class_colours(len(self.colour_keys))
         self.time = None
@@ -175,7 +180,9 @@ class _Content:
         good = int((~points.flag).sum())
         subtitle = [request.selection.describe(), _one_value(points, table, request)]
         subtitle.append(f"{good:,} solutions{_channels_text(request)}, {len(points) - good:,} flagged")
-        legend = [(self._colour_name(k), c, request.marker) for k, c in zip(self.colour_keys, self.colours, strict=True)]
+        legend = [
+            (self._colour_name(k), c, request.marker) for k, c in zip(self.colour_keys, self.colours, strict=True)
+        ]
         note = ""
         if request.flagged and points.flag.any():
             legend.append(("flagged", FLAGGED, "o none"))
@@ -209,7 +216,7 @@ class _Content:
         """Return one panel."""
         key = self.panel_keys[number]
         name = ", ".join(self._name(kind, value) for kind, value in zip(self.request.panels, key, strict=True))
-        mine = np.flatnonzero(self.panel_code == number)
+        mine = np.flatnonzero(self.panel_code == self.drawn[number])
         xlim = self.xlim if self.share_x else self._xlim(mine)
         return Panel(name, lambda axes: self._draw(axes, mine), xlim, self.ylim)
 

@@ -157,10 +157,12 @@ def table_points(table: CalTable, x: str, y: str, selection: TableSelection | No
     selection = selection or TableSelection()
     meta = metadata_of(table)
     channels = parse_spw(selection.spw, meta).channels if selection.spw.strip() else None
-    antennas = parse_antenna_list(selection.antenna, meta) if selection.antenna.strip() else list(range(len(table.antennas)))
+    antennas = (
+        parse_antenna_list(selection.antenna, meta) if selection.antenna.strip() else list(range(len(table.antennas)))
+    )
     wanted_fields = parse_field(selection.field, meta) if selection.field.strip() else None
     pols = _pols(selection.poln, table)
-    times = np.unique(np.concatenate([s.time for s in table.solutions.values()] or [np.zeros(0)]))
+    starts = slot_starts(table)
     parts = []
     for spw in sorted(table.solutions):
         if channels is not None and spw not in channels:
@@ -169,12 +171,20 @@ def table_points(table: CalTable, x: str, y: str, selection: TableSelection | No
         slots = _slots(solutions, wanted_fields, selection)
         chans = _channels(solutions, None if channels is None else channels[spw])
         part = _of_spw(table, solutions, x, y, slots, np.array(antennas, np.intp), chans, pols)
-        part.slot = np.searchsorted(times, part.time).astype(np.int32)
+        part.slot = (np.searchsorted(starts, part.time, side="right") - 1).astype(np.int32)
         parts.append(part)
     parts = [p for p in parts if len(p)]
     if not parts:
         raise EmptySelection(f"{table.path or table.name}: no solution is selected; {_there(table)}")
     return TablePoints(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(TablePoints)))
+
+
+def slot_starts(table: CalTable) -> NDArray[np.float64]:
+    """Return the first time [MJD s] of each solution interval; spws whose times differ a little share an interval."""
+    times = np.unique(np.concatenate([s.time for s in table.solutions.values()] or [np.zeros(0)]))
+    spacing = [np.diff(np.unique(s.time)).min() for s in table.solutions.values() if len(np.unique(s.time)) > 1]
+    tolerance = min([30.0, *(0.5 * float(d) for d in spacing)])  # 30 s: as CASA's plotbandpass
+    return times[np.concatenate([[True], np.diff(times) > tolerance])] if len(times) else times
 
 
 def _there(table: CalTable) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger("atacal")
 
@@ -129,19 +130,20 @@ def _overlay(overlay: str) -> tuple[str, ...]:
     return names
 
 
-def _with_times(table, timeranges: str):  # type: ignore[no-untyped-def]
+def _with_times(table: Any, timeranges: str) -> Any:
     """Return the table with only the solution times of these numbers."""
     from dataclasses import fields, replace
 
     import numpy as np
 
     from atacal.ms.selection import parse_scan
+    from atacal.plots.tables import slot_starts
 
-    times = np.unique(np.concatenate([s.time for s in table.solutions.values()]))
-    keep = times[np.isin(np.arange(len(times)), parse_scan(timeranges, range(len(times))))]
+    starts = slot_starts(table)
+    wanted = parse_scan(timeranges, range(len(starts)))
     cut = {}
     for spw, s in table.solutions.items():
-        which = np.isin(s.time, keep)
+        which = np.isin(np.searchsorted(starts, s.time, side="right") - 1, wanted)
         if which.any():
             arrays = {f.name: getattr(s, f.name) for f in fields(s) if f.name != "spw"}
             cut[spw] = replace(s, **{n: a[which] for n, a in arrays.items() if a is not None})

@@ -95,10 +95,14 @@ def plotcal(
     from atacal.plots.tables import TableSelection, kind_axis, table_axis
 
     if overplot:
-        raise ArgumentError("overplot=True: a call makes one picture; select everything that it should show in one call")
+        raise ArgumentError(
+            "overplot=True: a call makes one picture; select everything that it should show in one call"
+        )
     table = read_caltable(caltable)
     nchan = max((s.nchan for s in table.solutions.values()), default=1)
-    natural = "freq" if nchan > 1 else "antenna" if kind_axis(table) == "delay" and table.par_type == "Float" else "time"
+    natural = (
+        "freq" if nchan > 1 else "antenna" if kind_axis(table) == "delay" and table.par_type == "Float" else "time"
+    )
     x = table_axis(xaxis or natural, table, parameter="xaxis")
     y = table_axis(yaxis or ("amp" if table.par_type == "Complex" else kind_axis(table)), table, parameter="yaxis")
     panels = tuple(p.strip().lower() for p in iteration.split(",") if p.strip())
@@ -127,4 +131,6 @@ def _check_marker(marker: str) -> None:
 
     if marker not in MarkerStyle.markers:
         possible = ", ".join(str(m) for m in MarkerStyle.markers if isinstance(m, str) and len(m) == 1)
-        raise ArgumentError(f"plotsymbol={marker!r} is not a marker; possible are {possible}, with - before it for lines")
+        raise ArgumentError(
+            f"plotsymbol={marker!r} is not a marker; possible are {possible}, with - before it for lines"
+        )
