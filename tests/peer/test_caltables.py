@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from atacal.caltables.disk import append_caltable, read_caltable, write_caltable
+from atacal.tasks import listcal
 
 KINDS = ("G", "T", "K", "B", "B20", "antpos", "amp", "F", "inc")
 
@@ -143,3 +144,27 @@ result = {}
     shutil.copytree(tmp_path / "one", tmp_path / "ours")
     append_caltable(tmp_path / "ours", read_caltable(tmp_path / "two"))
     assert contents(tmp_path / "ours") == contents(tmp_path / "both")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("G", {}),
+        ("T", {}),
+        ("K", {}),
+        ("B20", {}),
+        ("B", {"antenna": "5,3,7", "spw": "0:3~9", "pagerows": 0}),
+        ("G", {"antenna": "3,7", "field": "1445*", "pagerows": 7}),
+    ],
+)
+def test_listcal(
+    made: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    """The same text, but for the number of solutions at the end: CASA counts columns that are not there."""
+    vis, table = str(made / "n.ms"), str(made / f"n.{kind}")
+    script = 'listcal(vis=vis, caltable=caltable, listfile="text", **options); result = {"text": open("text").read()}'
+    theirs = casa(script, vis=vis, caltable=table, options=options)["text"]
+    listcal(vis, table, listfile=str(tmp_path / "text"), **options)
+    ours = (tmp_path / "text").read_text()
+    assert ours.splitlines()[:-2] == theirs.splitlines()[:-2]
+    assert len(ours.splitlines()) > 10
