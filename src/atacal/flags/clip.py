@@ -28,6 +28,7 @@ _COLUMNS = {
     "RESIDUAL": ("CORRECTED_DATA", "MODEL_DATA"), "RESIDUAL_DATA": ("DATA", "MODEL_DATA"),
     "WEIGHT_SPECTRUM": ("WEIGHT_SPECTRUM",), "SIGMA_SPECTRUM": ("SIGMA_SPECTRUM",),
     "WEIGHT": ("WEIGHT",), "SIGMA": ("SIGMA",),
+    "CPARAM": ("CPARAM",), "FPARAM": ("FPARAM",), "SNR": ("SNR",), "PARAMERR": ("PARAMERR",),
 }  # fmt: skip
 
 
@@ -74,8 +75,9 @@ class Clip:
         name = str(p["datacolumn"]).upper()
         if name in ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM") and not ms.has(name):
             name = name.removesuffix("_SPECTRUM")  # a column without cells: every channel weighs the same
-        if name == "DATA" and "DATA" not in ms.columns() and "FLOAT_DATA" in ms.columns():
-            name = "FLOAT_DATA"
+        if name == "DATA" and "DATA" not in ms.columns():
+            # single-dish data, and the parameters of a calibration table
+            name = next((c for c in ("FLOAT_DATA", "CPARAM", "FPARAM") if c in ms.columns()), name)
         if name not in _COLUMNS:
             raise ArgumentError(f"flagdata: datacolumn={p['datacolumn']!r}; it can be {', '.join(_COLUMNS)}")
         self._virtual = None

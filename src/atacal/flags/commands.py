@@ -217,7 +217,7 @@ def read_commands(
         wanted = "" if reasons is None else f" with reason {', '.join(sorted(reasons))}"
         raise ArgumentError(f"flagdata: no flag command{wanted} among the {len(lines)} lines of {inpfile!r}")
     if len(commands) > 1 and any(c.parameters.get("quackincrement") for c in commands):
-        raise ArgumentError("flagdata: quackincrement=True looks at the flags so far, so it must run alone, not in a list")
+        raise ArgumentError("flagdata: quackincrement=True looks at the flags so far: it must run alone, not in a list")
     return commands
 
 

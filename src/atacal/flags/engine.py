@@ -88,17 +88,17 @@ def run_commands(
     EmptySelection, SelectionError, MissingColumn, WriteError
     """
     outcomes = [Outcome(command) for command in commands]
-    tasks = [task for o in outcomes if (task := _prepare(ms, o, alone=len(commands) == 1)) is not None]
+    tasks = [task for o in outcomes if (task := prepare(ms, o, alone=len(commands) == 1)) is not None]
     if not tasks:
         raise EmptySelection(f"none of the {len(commands)} flag commands matches any data of {ms.path}")
     union = np.logical_or.reduce([task.runs for task in tasks])
-    everything = _union(ms, union)
+    everything = union_of(ms, union)
     for task in tasks:
         task.runs = task.runs[union]
     columns = sorted({"FLAG", "FLAG_ROW", *(c for task in tasks for c in task.agent.columns)} | _uvw(tasks))
     # the next block must not be read while this one is written: casacore tables are not thread-safe
     for block in stream(ms, everything, columns, memory=memory, prefetch=not write):
-        _run_block(ms, block, tasks, everything, write=write)
+        run_block(ms, block, tasks, everything, write=write)
     for task in tasks:
         if isinstance(task.agent, Summary):
             task.outcome.summary = task.agent.result()
@@ -109,7 +109,8 @@ def _uvw(tasks: list[_Task]) -> set[str]:
     return {"UVW"} if any(task.selected.uv is not None for task in tasks) else set()
 
 
-def _prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | None:
+def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | None:
+    """Make a command ready to run; None if it matches nothing and is one of several."""
     command = outcome.command
     names = stored_correlations(command.correlation)
     try:
@@ -151,7 +152,8 @@ def _agent(command: Command, ms: MeasurementSet, selected: Selected) -> RowAgent
     return Everything(command, ms)
 
 
-def _union(ms: MeasurementSet, runs: NDArray[np.bool_]) -> Selected:
+def union_of(ms: MeasurementSet, runs: NDArray[np.bool_]) -> Selected:
+    """Select all of some runs."""
     meta = ms.metadata
     return Selected(
         runs=ms.runs[runs],
@@ -161,7 +163,8 @@ def _union(ms: MeasurementSet, runs: NDArray[np.bool_]) -> Selected:
     )
 
 
-def _run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selected, *, write: bool) -> None:
+def run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selected, *, write: bool) -> None:
+    """Apply all commands to a block, and write what changed."""
     flag, flag_row = block["FLAG"], block["FLAG_ROW"]
     changed, changed_rows = False, False
     for task in tasks:
