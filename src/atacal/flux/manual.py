@@ -120,9 +120,7 @@ def set_model(
     else:
         power_law = Spectrum(stokes_jy, [*spix, 0.0][0], ref_freq_hz) if scalebychan and len(spix) < 2 else None
         for number in sorted({f for f, _ in pairs}):
-            _put_virtual(
-                ms, selected, number, spectra, Spectrum(stokes_jy, [*spix, 0.0][0], ref_freq_hz) if plain else None
-            )
+            _put_virtual(ms, selected, number, spectra, power_law)
     return {f: {s: spectra[s][:, 0] for g, s in pairs if g == f} for f in sorted({f for f, _ in pairs})}
 
 
