@@ -102,17 +102,6 @@ def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
     return count
 
 
-@nb.njit(nb.int64(nb.boolean[:, :, ::1], *_RANGE), nogil=True, cache=True)
-def count_flags(flag, first, last):
-    """Count flagged visibilities in the rows [first, last)."""
-    count = 0
-    for row in range(first, last):
-        for chan in range(flag.shape[1]):
-            for corr in range(flag.shape[2]):
-                count += flag[row, chan, corr]
-    return count
-
-
 @nb.njit(
     nb.void(_C64[:, :, ::1], _ROWS, _ROWS, _ROWS, _C64[:, :, :, ::1], *_RANGE),
     nogil=True,

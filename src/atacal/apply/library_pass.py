@@ -22,7 +22,6 @@ from atacal.apply.block import (
     flag_block,
     receptors_of,
 )
-from atacal.apply.kernels import count_flags
 from atacal.caltables.library import Factors, Library
 from atacal.errors import ArgumentError
 from atacal.ms.columns import ensure_column, fill_column
@@ -168,7 +167,7 @@ def _apply_block(
     """Calibrate one block and write what the mode writes."""
     receptors = receptors_of(ms.metadata.pols[block.pol])
     flag = block["FLAG"]
-    before = sum(team.run(count_flags, block.nrow, flag))
+    before = int(np.count_nonzero(flag))
     report.total += flag.size
     report.flagged_in += before
     if block.spw in report.uncalibrated_spws:
@@ -183,7 +182,7 @@ def _apply_block(
             after += count
         if factors.matrix is not None:
             flag |= flag.any(axis=2, keepdims=True)  # each correlation is made of all four
-            after = sum(team.run(count_flags, block.nrow, flag))
+            after = int(np.count_nonzero(flag))
         if mode.calibrate:
             correct_block(block, factors, receptors, team)
             if library.weighs:

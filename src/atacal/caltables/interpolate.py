@@ -47,15 +47,10 @@ class Registration:
         n = len(self.found)
         if n == 0:
             return self, np.zeros(0, np.intp)
-        flat = np.concatenate(
-            [
-                self.index.reshape(n, -1),
-                self.weight.reshape(n, -1),
-                self.flag_index.reshape(n, -1),
-                self.found.reshape(n, -1),
-            ],
-            axis=1,
-        )
+        parts = [self.index, self.weight, self.flag_index, self.found[:, :, None]]
+        if all(bool((part == part[:, :1]).all()) for part in parts):
+            parts = [part[:, :1] for part in parts]  # all antennas alike, as nearly always
+        flat = np.concatenate([part.reshape(n, -1) for part in parts], axis=1, dtype=np.float64)
         if (flat == flat[0]).all():
             return self.take(np.zeros(1, np.intp)), np.zeros(n, np.intp)
         _, first, inverse = np.unique(flat, axis=0, return_index=True, return_inverse=True)
@@ -142,7 +137,10 @@ def register(
     flag_index = np.zeros((nwanted, nant, 2), np.intp)
     found = np.zeros((nwanted, nant), bool)
     order = np.argsort(solution_time, kind="stable")
-    patterns, which = np.unique(present[order], axis=1, return_inverse=True)
+    if present.all():
+        patterns, which = present[order][:, :1], np.zeros(nant, np.intp)
+    else:
+        patterns, which = np.unique(present[order], axis=1, return_inverse=True)
     used = 1
     for p in range(patterns.shape[1]):
         slots = order[patterns[:, p]]
