@@ -65,7 +65,12 @@ def run(engine: str, python: Path, ms: Path, warm_up: Path, folder: Path) -> dic
     place.mkdir()
     vis, small = copy(ms, place / "X.ms"), copy(warm_up, place / "warm-up.ms")
     command = [python, HERE / "steps.py", engine, vis, place / "out", place / "result.json", "--warm-up", small]
-    subprocess.run([str(c) for c in command], cwd=place, check=True)
+    with subprocess.Popen([str(c) for c in command], cwd=place, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():  # CASA tells of every flagged solution
+            if line.startswith(f"{engine} "):
+                print(line, end="", flush=True)
+    if process.returncode:
+        sys.exit(f"{engine} failed with exit code {process.returncode}; its files are in {place}")
     result: dict[str, Any] = json.loads((place / "result.json").read_text())
     shutil.rmtree(place)
     return result

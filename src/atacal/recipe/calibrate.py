@@ -34,6 +34,7 @@ def calibrate(
     solint_bandpass: str = "inf",
     solint_phase: str = "int",
     solint_amp: str = "inf",
+    gaintype_amp: str = "",
     solint_target: str = "inf",
     minsnr: float = 3.0,
     minblperant: int = 4,
@@ -86,6 +87,9 @@ def calibrate(
         Solution interval of the calibrators' own phases.
     solint_amp : str
         Solution interval of the amplitudes.
+    gaintype_amp : str
+        Amplitudes for both polarisations together (``T``) or for each (``G``). Empty: T for ALMA, whose system
+        temperatures are calibrated for each polarisation before, else G.
     solint_target : str
         Solution interval of the phases that are carried over to targets.
     minsnr : float
@@ -118,6 +122,8 @@ def calibrate(
         )  # fmt: skip
     if interp not in ("linear", "nearest"):
         raise ArgumentError(f"interp = {interp!r} is not possible; it can be linear or nearest")
+    if gaintype_amp not in ("", "T", "G"):
+        raise ArgumentError(f"gaintype_amp = {gaintype_amp!r} is not possible; it can be T, G or empty")
     start(plan.products, arguments)
     summary = Summary(
         vis=os.fspath(vis),
@@ -231,7 +237,8 @@ class _Run:
         self._gains(self.products.phase_int, self.given["solint_phase"], "G", "p")
 
     def amplitude(self) -> None:
-        self._gains(self.products.ampli_inf, self.given["solint_amp"], "T", "a", self.products.phase_int)
+        gaintype = self.given["gaintype_amp"] or ("T" if self.plan.telescope in ("ALMA", "ACA") else "G")
+        self._gains(self.products.ampli_inf, self.given["solint_amp"], gaintype, "a", self.products.phase_int)
 
     def flux_scale(self) -> None:
         from atacal.tasks import fluxscale

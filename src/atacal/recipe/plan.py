@@ -53,6 +53,7 @@ class Plan:
         What the MeasurementSet has.
     flag_version : str
         Name that the present flags are saved under.
+    telescope : str
     """
 
     vis: Path
@@ -69,6 +70,7 @@ class Plan:
     autocorrelations: bool
     has_model_column: bool
     flag_version: str
+    telescope: str
 
     @property
     def applied(self) -> tuple[int, ...]:
@@ -123,6 +125,7 @@ def make_plan(
         autocorrelations=has_autocorrelations(ms),
         has_model_column=ms.has("MODEL_DATA"),
         flag_version=_free_flag_version(ms.path),
+        telescope=ms.metadata.telescope,
     )
 
 

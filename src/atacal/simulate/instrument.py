@@ -145,7 +145,7 @@ def make_instrument(
     for window in windows:
         scale = window.centre_freq_hz / REF_FREQ_HZ
         phase = electronic * scale - 2 * np.pi * window.centre_freq_hz / C_M_S * path_m
-        constant = (1 + rng.normal(0, 0.02, (nant, 2))) * np.exp(1j * rng.uniform(-np.pi, np.pi, (nant, 2)))
+        constant = (1 + rng.normal(0, 0.02, (nant, 1))) * np.exp(1j * rng.uniform(-np.pi, np.pi, (nant, 2)))
         gain = amplitude * np.exp(1j * phase)[:, :, None] * constant
         gains.append(_faulty(gain, time_mjd_s, faults).astype(np.complex64))
         bandpasses.append(_bandpass(window, delay, rng).astype(np.complex64))
@@ -154,12 +154,15 @@ def make_instrument(
 
 
 def _amplitude_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Efficiency of each antenna and receptor with slow drifts of one per cent, shape (time, antenna, 2)."""
-    level = (1 + rng.normal(0, 0.06, (nant, 1))) * (1 + rng.normal(0, 0.01, (nant, 2)))
+    """Efficiency of each antenna with slow drifts of one per cent, shape (time, antenna, 2).
+
+    The receptors differ by a tenth of a per cent: what the system temperatures, measured for each, would leave.
+    """
+    level = (1 + rng.normal(0, 0.06, (nant, 1))) * (1 + rng.normal(0, 0.001, (nant, 2)))
     period, phase = rng.uniform(3000, 7000, (nant, 1)), rng.uniform(0, 2 * np.pi, (nant, 1))
     common = 0.010 * np.sin(2 * np.pi * t[:, None, None] / period + phase)
     period, phase = rng.uniform(2500, 6000, (nant, 2)), rng.uniform(0, 2 * np.pi, (nant, 2))
-    return level * (1 + common + 0.002 * np.sin(2 * np.pi * t[:, None, None] / period + phase))
+    return level * (1 + common + 0.0005 * np.sin(2 * np.pi * t[:, None, None] / period + phase))
 
 
 def _phase_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
