@@ -75,8 +75,9 @@ def test_several_arrays_observations_and_days(casa: Callable[..., dict[str, Any]
         tab.putcol("OBSERVATION_ID", (row < 3000).astype(np.int32))
         tab.putcol("TIME", tab.getcol("TIME") + 86400.0 * later)
         tab.putcol("FIELD_ID", np.where((row >= 1000) & (row < 2000), 2, tab.getcol("FIELD_ID")).astype(np.int32))
-        for column, seconds in (("INTERVAL", 6.048), ("EXPOSURE", 5.123)):
-            tab.putcol(column, np.where(row < 1000, seconds, tab.getcol(column)))
+        tab.putcol("INTERVAL", np.where(row < 1000, 6.048, tab.getcol("INTERVAL")))
+        # the same within a scan: how CASA averages exposures that differ is not clear
+        tab.putcol("EXPOSURE", np.where(tab.getcol("SCAN_NUMBER") == 2, 5.123, tab.getcol("EXPOSURE")))
     with table(f"{ngc5921}/OBSERVATION", readonly=False, ack=False) as tab:
         tab.addrows(1)
         tab.putcell("TELESCOPE_NAME", 1, "EVLA")
