@@ -1,0 +1,179 @@
+"""What split makes of each spw, data description, polarization setup and field."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import ArgumentError
+from atacal.ms._subtables import Renumbering, SpwOut
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.metadata import Spw
+from atacal.ms.rows import RowRuns
+from atacal.ms.selected import Selected
+from atacal.ms.selection import Selection, parse_correlation, parse_field, parse_spw
+
+log = logging.getLogger("atacal")
+
+
+@dataclass(frozen=True, eq=False)
+class SpwPlan:
+    """Which channels of an spw are read, and how many become one.
+
+    Attributes
+    ----------
+    channels : slice or int array, optional
+        None for all.
+    nchan : int
+        Channels of the output.
+    width : int
+    """
+
+    channels: slice | NDArray[np.intp] | None
+    nchan: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How input ids map to the output's.
+
+    Attributes
+    ----------
+    spws : dict of input spw -> SpwPlan
+    ddids : dict of input ddid -> output ddid
+    corrs : dict of pol -> int array
+        Correlations to take, for the setups that lose some.
+    field_ids : int32 (field,), optional
+        Output id of every input field, -1 for those that are dropped; None if none is.
+    """
+
+    spws: dict[int, SpwPlan]
+    ddids: dict[int, int]
+    corrs: dict[int, NDArray[np.intp]]
+    field_ids: NDArray[np.int32] | None
+    renumbering: Renumbering
+
+    def dominant_shape(self, ms: MeasurementSet, runs: RowRuns) -> tuple[int, int]:
+        """Return the (corr, chan) of the data description that holds most of the output's data."""
+        rows = np.bincount(runs.ddid, weights=runs.nrow, minlength=len(ms.metadata.ddids))
+        best = (2, 64)
+        most = -1.0
+        for ddid in self.ddids:
+            dd = ms.metadata.ddids[ddid]
+            ncorr = len(self.corrs.get(dd.pol, range(ms.metadata.pols[dd.pol].ncorr)))
+            size = rows[ddid] * ncorr * self.spws[dd.spw].nchan
+            if size > most:
+                most, best = size, (ncorr, self.spws[dd.spw].nchan)
+        return best
+
+
+def make_plan(ms: MeasurementSet, what: Selection, selected: Selected, width: int | Sequence[int]) -> Plan:
+    """Work out the output's shape.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+    what : Selection
+        As the user wrote it: its order of spws is the output's.
+    selected : Selected
+        Its outcome.
+    width : int or sequence of int
+        Channels to average.
+
+    Raises
+    ------
+    ArgumentError
+        If ``width`` does not fit the spws.
+    """
+    md = ms.metadata
+    chosen = parse_spw(what.spw, md)
+    masks, ddids_with_corrs = parse_correlation(what.correlation, md)
+    order = list(chosen.channels)
+    widths = _widths(width, order)
+    spws, outs = {}, []
+    for number, each in zip(order, widths, strict=True):
+        plan, out = _spw_plan(md.spws[number], chosen.channels[number], each)
+        spws[number] = plan
+        outs.append(out)
+    kept = [
+        (d.id, i, d.pol)
+        for i, number in enumerate(order)
+        for d in md.ddids
+        if d.spw == number and d.id in set(ddids_with_corrs)
+    ]
+    corrs = {}
+    if what.correlation.strip():
+        corrs = {p.id: np.flatnonzero(masks[p.id]) if p.id in masks else np.zeros(0, np.intp) for p in md.pols}
+    fields = tuple(sorted(set(parse_field(what.field, md)))) if what.field.strip() else None
+    renumbering = Renumbering(
+        spws=tuple(outs),
+        all_spws=order == [s.id for s in md.spws],
+        ddids=tuple(kept),
+        pols=corrs,
+        fields=fields,
+    )
+    used = {p: c for p, c in corrs.items() if len(c) != md.pols[p].ncorr}
+    field_ids = None
+    if fields is not None:
+        field_ids = np.full(len(md.fields), -1, np.int32)
+        field_ids[list(fields)] = np.arange(len(fields))
+    return Plan(spws, {old: new for new, (old, _, _) in enumerate(kept)}, used, field_ids, renumbering)
+
+
+def _widths(width: int | Sequence[int], spws: list[int]) -> list[int]:
+    given = [width] * len(spws) if isinstance(width, (int, np.integer)) else [int(w) for w in width]
+    if len(given) == 1:
+        given *= len(spws)
+    if len(given) != len(spws):
+        raise ArgumentError(f"width={list(given)} has {len(given)} numbers, but {len(spws)} spws are selected: {spws}")
+    if any(w < 1 for w in given):
+        raise ArgumentError(f"width={width}: a number of channels to average is at least 1")
+    return [int(w) for w in given]
+
+
+def _spw_plan(spw: Spw, mask: NDArray[np.bool_], width: int) -> tuple[SpwPlan, SpwOut]:
+    index = np.flatnonzero(mask)
+    channels: slice | NDArray[np.intp] | None = index
+    if len(index) == spw.nchan:
+        channels = None
+    elif index[-1] - index[0] + 1 == len(index):
+        channels = slice(int(index[0]), int(index[-1]) + 1)
+    if width > len(index):
+        log.warning("split: spw %d has %d selected channels, fewer than width %d", spw.id, len(index), width)
+        width = len(index)
+    nchan = len(index) // width
+    if nchan * width < len(index):
+        log.warning(
+            "split: the last %d channels of spw %d do not fill a bin of %d and are dropped",
+            len(index) - nchan * width, spw.id, width,
+        )  # fmt: skip
+    bins = index[: nchan * width].reshape(nchan, width)
+    freq, chan_width = spw.chan_freq_hz, spw.chan_width_hz
+    if width == 1:
+        out = SpwOut(
+            spw.id,
+            channels is None,
+            freq[index],
+            chan_width[index],
+            spw.effective_bw_hz[index],
+            spw.resolution_hz[index],
+        )
+        return SpwPlan(channels, nchan, 1), out
+    first, last = bins[:, 0], bins[:, -1]
+
+    def span(size: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance between the outer edges of a bin's first and last channel, as if they were ``size`` wide."""
+        return np.abs(freq[last] - freq[first]) + (np.abs(size[first]) + np.abs(size[last])) / 2
+
+    sign = np.sign(chan_width[first])
+    low = freq[first] - sign * np.abs(chan_width[first]) / 2
+    high = freq[last] + sign * np.abs(chan_width[last]) / 2
+    out = SpwOut(
+        spw.id, False, (low + high) / 2, sign * span(chan_width), span(spw.effective_bw_hz), span(spw.resolution_hz)
+    )
+    return SpwPlan(channels, nchan, width), out

@@ -1,0 +1,288 @@
+"""Averaging visibilities over channels and over time, with flags and weights, as CASA's split does.
+
+Unflagged data are averaged with their weights; where everything is flagged the flagged data are averaged instead, and
+stay flagged. Weights add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cube = NDArray
+
+
+def sigma_to_weight(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1/sigma^2, 0 where sigma is not positive."""
+    out = np.zeros_like(sigma)
+    np.divide(np.float32(1), sigma * sigma, out=out, where=sigma > np.finfo(np.float32).tiny)
+    return out
+
+
+def weight_to_sigma(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1/sqrt(weight), -1 where the weight is not positive."""
+    out = np.full_like(weight, -1)
+    np.divide(1.0, np.sqrt(np.maximum(weight, 0)), out=out, where=weight > np.finfo(np.float32).tiny)
+    return out
+
+
+def average_channels(
+    values: dict[str, Cube], weights: dict[str, Cube], flag: NDArray[np.bool_], width: int
+) -> tuple[dict[str, Cube], dict[str, Cube], NDArray[np.bool_]]:
+    """Average bins of adjacent channels; channels that do not fill a last bin are dropped.
+
+    Parameters
+    ----------
+    values : dict of name -> complex or float (row, chan, corr)
+    weights : dict of name -> float32 (row, chan, corr)
+        Weight of each of ``values``, under the same names.
+    flag : bool (row, chan, corr)
+    width : int
+        Channels a bin.
+
+    Returns
+    -------
+    values, weights, flag : as given, (row, chan // width, corr)
+        Averages, summed weights, and True where all of a bin was flagged.
+    """
+    nrow, nchan, ncorr = flag.shape
+    nbin = nchan // width
+    shape = (nrow, nbin, width, ncorr)
+
+    def binned(cube: Cube) -> Cube:
+        return cube[:, : nbin * width].reshape(shape)
+
+    flags = binned(flag)
+    none = flags.all(axis=2)
+    use = ~flags | none[:, :, None, :]
+    out, sums = {}, {}
+    for name, cube in values.items():
+        w = np.where(use, binned(weights[name]), np.float32(0))
+        total = w.sum(axis=2)
+        bins = binned(cube)
+        # zero weights average plainly: the flagged, weightless data of a bin are still worth showing
+        plain = total <= 0
+        if plain.any():
+            w = np.where(plain[:, :, None, :] & use, np.float32(1), w)
+        norm = w.sum(axis=2)
+        out[name] = np.divide(
+            (bins * w).sum(axis=2), norm, where=norm > 0, out=np.zeros((nrow, nbin, ncorr), cube.dtype)
+        )
+        sums[name] = total
+    return out, sums, none
+
+
+@dataclass
+class _Sums:
+    """Weighted sums of one cube, unflagged and flagged data apart; (baseline, chan, corr)."""
+
+    good: Cube
+    good_weight: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    bad: Cube
+    bad_weight: NDArray[np.float64]
+
+
+@dataclass
+class TimeBin:
+    """Rows of one time bin, summed baseline by baseline.
+
+    Attributes
+    ----------
+    baseline : dict of (antenna1, antenna2, feed1, feed2) -> int
+        Where each baseline's sums are.
+    """
+
+    shape: tuple[int, int]
+    names: tuple[str, ...]
+    baseline: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
+    _sums: dict[str, _Sums] = field(default_factory=dict)
+    _rows: dict[str, NDArray] = field(default_factory=dict)
+    _size: int = 0
+
+    def add(
+        self,
+        keys: NDArray[np.int32],
+        values: dict[str, Cube],
+        weights: dict[str, Cube],
+        flag: NDArray[np.bool_],
+        *,
+        row_weight: NDArray[np.float64],
+        time: float,
+        centroid: NDArray[np.float64],
+        interval: float,
+        exposure: float,
+        uvw: NDArray[np.float64],
+    ) -> None:
+        """Add the rows of one integration.
+
+        Parameters
+        ----------
+        keys : int32 (row, 4)
+            antenna1, antenna2, feed1, feed2; no baseline twice.
+        values, weights : dict of name -> (row, chan, corr)
+        flag : bool (row, chan, corr)
+        row_weight : float64 (row,)
+            Weight of the row's uvw and time.
+        time, interval, exposure : float
+            [MJD s], [s].
+        centroid : float64 (row,)
+            TIME_CENTROID [MJD s].
+        uvw : float64 (row, 3)
+        """
+        at = self._places(keys)
+        dead = flag.all(axis=(1, 2))
+        for name, cube in values.items():
+            sums = self._sums[name]
+            w = weights[name].astype(np.float64)
+            good = np.where(flag, 0.0, w)
+            sums.good[at] += cube * good
+            sums.good_weight[at] += good
+            sums.seen[at] |= ~flag
+            if flag.any():
+                bad = w - good
+                sums.bad[at] += cube * bad
+                sums.bad_weight[at] += bad
+        self._add_rows(at[~dead], "", time, centroid[~dead], interval, exposure, uvw[~dead], row_weight[~dead])
+        self._add_rows(at[dead], "bad_", time, centroid[dead], interval, exposure, uvw[dead], row_weight[dead])
+
+    def _add_rows(
+        self, at: NDArray[np.intp], which: str, time: float, centroid: NDArray, interval: float, exposure: float,
+        uvw: NDArray, weight: NDArray,
+    ) -> None:  # fmt: skip
+        if not len(at):
+            return
+        rows = self._rows
+        new = at[rows[f"{which}count"][at] == 0]
+        rows[f"{which}first"][new] = time
+        rows[f"{which}first_half"][new] = interval / 2
+        rows[f"{which}last"][at] = time
+        rows[f"{which}last_half"][at] = interval / 2
+        rows[f"{which}count"][at] += 1
+        rows[f"{which}exposure"][at] += exposure
+        rows[f"{which}weight"][at] += weight
+        rows[f"{which}centroid"][at] += (centroid - rows[f"{which}first"][at]) * weight
+        rows[f"{which}plain"][at] += centroid - rows[f"{which}first"][at]
+        rows[f"{which}uvw"][at] += uvw * weight[:, None]
+        rows[f"{which}plain_uvw"][at] += uvw
+
+    def _places(self, keys: NDArray[np.int32]) -> NDArray[np.intp]:
+        found = np.array([self.baseline.setdefault(tuple(k), len(self.baseline)) for k in keys.tolist()], np.intp)
+        if len(self.baseline) > self._size:
+            self._grow(max(len(self.baseline), 2 * self._size))
+        return found
+
+    def _grow(self, size: int) -> None:
+        def grown(old: NDArray | None, tail: tuple[int, ...], kind: type) -> NDArray:
+            new = np.zeros((size, *tail), kind)
+            if old is not None:
+                new[: len(old)] = old
+            return new
+
+        for name in self.names:
+            old = self._sums.get(name)
+            self._sums[name] = _Sums(
+                grown(old.good if old else None, self.shape, np.complex128),
+                grown(old.good_weight if old else None, self.shape, np.float64),
+                grown(old.seen if old else None, self.shape, np.bool_),
+                grown(old.bad if old else None, self.shape, np.complex128),
+                grown(old.bad_weight if old else None, self.shape, np.float64),
+            )
+        for which in ("", "bad_"):
+            for name in (
+                "first",
+                "first_half",
+                "last",
+                "last_half",
+                "count",
+                "exposure",
+                "weight",
+                "centroid",
+                "plain",
+            ):
+                self._rows[which + name] = grown(self._rows.get(which + name), (), np.float64)
+            for name in ("uvw", "plain_uvw"):
+                self._rows[which + name] = grown(self._rows.get(which + name), (3,), np.float64)
+        self._size = size
+
+    def result(self) -> TimeAverage:
+        """Return the averages, baselines in the order in which they first appeared."""
+        keys = np.array(list(self.baseline), np.int32).reshape(-1, 4)
+        at = np.array([self.baseline[tuple(k)] for k in keys.tolist()], np.intp)
+        values, weights = {}, {}
+        flag = np.zeros((len(at), *self.shape), bool)
+        for name in self.names:
+            sums = self._sums[name]
+            good, bad = sums.good_weight[at], sums.bad_weight[at]
+            flag = ~sums.seen[at]
+            weight = np.where(flag, bad, good)
+            total = np.where(flag, sums.bad[at], sums.good[at])
+            mean = np.divide(total, weight, where=weight > 0, out=np.zeros_like(total))
+            values[name], weights[name] = mean.astype(np.complex64), weight.astype(np.float32)
+        rows = {name: self._rows[name][at] for name in self._rows}
+        dead = rows["count"] == 0
+
+        def pick(name: str) -> NDArray[np.float64]:
+            mask = dead if rows[name].ndim == 1 else dead[:, None]
+            return np.where(mask, rows[f"bad_{name}"], rows[name])
+
+        weight = pick("weight")
+        weighted = weight > 0
+        safe = np.where(weighted, weight, 1)
+        centroid = np.where(weighted, pick("centroid") / safe, pick("plain") / pick("count"))
+        uvw = np.where(weighted[:, None], pick("uvw") / safe[:, None], pick("plain_uvw") / pick("count")[:, None])
+        first, last = pick("first"), pick("last")
+        return TimeAverage(
+            keys=keys,
+            values=values,
+            weights=weights,
+            flag=flag,
+            time=(first + last) / 2,
+            centroid=first + centroid,
+            # CASA keeps the span between the centres in single precision
+            interval=(last - first).astype(np.float32).astype(np.float64) + pick("first_half") + pick("last_half"),
+            exposure=pick("exposure"),
+            uvw=uvw,
+            dead=dead,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TimeAverage:
+    """The rows that a time bin became; all arrays have one entry a baseline.
+
+    Attributes
+    ----------
+    keys : int32 (row, 4)
+        antenna1, antenna2, feed1, feed2.
+    values, weights, flag : (row, chan, corr)
+    time, centroid, interval, exposure : float64 (row,)
+    uvw : float64 (row, 3)
+    dead : bool (row,)
+        Nothing but flagged rows went into it.
+    """
+
+    keys: NDArray[np.int32]
+    values: dict[str, Cube]
+    weights: dict[str, Cube]
+    flag: NDArray[np.bool_]
+    time: NDArray[np.float64]
+    centroid: NDArray[np.float64]
+    interval: NDArray[np.float64]
+    exposure: NDArray[np.float64]
+    uvw: NDArray[np.float64]
+    dead: NDArray[np.bool_]
+
+
+def row_weight(weights: Cube, flag: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the WEIGHT of rows, (row, corr), that belongs to weights (row, chan, corr).
+
+    The mean of the unflagged channels; of all channels where none is unflagged.
+    """
+    good = ~flag
+    count = good.sum(axis=1)
+    mean = weights.mean(axis=1, dtype=np.float64)
+    total = np.where(flag, 0, weights).sum(axis=1, dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), mean).astype(np.float32)

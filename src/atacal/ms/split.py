@@ -1,0 +1,426 @@
+"""Copying part of a MeasurementSet into a new one: selection, channel and time averaging.
+
+Rows come out as CASA's split writes them: sorted by observation, array, scan, state, field, data description and time,
+in bounded memory, in one pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import ArgumentError, EmptySelection, MissingColumn
+from atacal.ms._split_plan import Plan, SpwPlan, make_plan
+from atacal.ms._subtables import copy_subtables
+from atacal.ms.average import TimeBin, average_channels, row_weight, sigma_to_weight, weight_to_sigma
+from atacal.ms.create import NewTable, cube_tiles, main_table, put_rows
+from atacal.ms.history import write_history
+from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.rows import RowRuns
+from atacal.ms.selected import Selected
+from atacal.ms.selection import Selection, select
+from atacal.ms.stream import DEFAULT_MEMORY
+
+log = logging.getLogger("atacal")
+
+_BLOCK_BYTES = 48 << 20
+_DATA = {"DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"}
+_SCALARS = ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2", "FLAG_ROW", "PROCESSOR_ID", "TIME_CENTROID")
+_RUN_COLUMNS = {
+    "TIME": "time", "INTERVAL": "interval", "EXPOSURE": "exposure", "FIELD_ID": "field", "SCAN_NUMBER": "scan",
+    "STATE_ID": "state", "OBSERVATION_ID": "obs", "ARRAY_ID": "array",
+}  # fmt: skip
+_KINDS = {"ANTENNA1": np.int32, "ANTENNA2": np.int32, "FEED1": np.int32, "FEED2": np.int32, "FLAG_ROW": np.bool_,
+          "PROCESSOR_ID": np.int32, "TIME_CENTROID": np.float64}  # fmt: skip
+_SORT_KEYS = ("obs", "array", "scan", "state", "field", "ddid")
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What `split_ms` makes of the selected rows.
+
+    Attributes
+    ----------
+    datacolumn : str
+        data, corrected, model, float_data: written as DATA (float_data as FLOAT_DATA); all, or several with commas:
+        written under their own names.
+    keepflags : bool
+        Keep rows all of whose data are flagged.
+    width : int or sequence of int
+        Channels to average, one number for all spws or one for each selected spw.
+    timebin_s : float
+        Length of the time bins [s]; 0: no time averaging.
+    combine : frozenset of str
+        scan, state: average over their limits.
+    """
+
+    datacolumn: str = "corrected"
+    keepflags: bool = True
+    width: int | Sequence[int] = 1
+    timebin_s: float = 0.0
+    combine: frozenset[str] = field(default_factory=frozenset)
+
+
+def split_ms(
+    ms: MeasurementSet,
+    outputvis: str | os.PathLike[str],
+    selection: Selection | None = None,
+    options: SplitOptions | None = None,
+    *,
+    history: Sequence[str] = (),
+    memory: int = DEFAULT_MEMORY,
+) -> int:
+    """Copy what a selection picks into a new MeasurementSet.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+        It is only read.
+    outputvis : path
+        The new MeasurementSet, which must not exist; it appears when it is complete.
+    selection : Selection, optional
+    options : SplitOptions, optional
+    history : sequence of str
+        Lines for the new HISTORY.
+    memory : int
+        Bound on the bytes of the blocks in flight.
+
+    Returns
+    -------
+    int
+        Rows written.
+
+    Raises
+    ------
+    TableExists, MissingColumn, ArgumentError, EmptySelection, SelectionError, WriteError
+    """
+    what, how = selection or Selection(), options or SplitOptions()
+    columns = data_columns(ms, how.datacolumn)
+    new = NewTable(outputvis)
+    selected = select(ms, what)
+    plan = make_plan(ms, what, selected, how.width)
+    work = _Work(ms, selected, plan, columns, how, memory)
+    with new:
+        shape = plan.dominant_shape(ms, selected.runs)
+        cubes = list(work.outputs.values()) + (["WEIGHT_SPECTRUM", "SIGMA_SPECTRUM"] if work.spectra else [])
+        keywords = {c: ms.table.getcolkeywords(c) for c in ("TIME", "TIME_CENTROID", "UVW", "INTERVAL", "EXPOSURE")}
+        tab = main_table(
+            new.temporary, cubes, cube_tiles(cubes, *shape), ncorr=shape[0], column_keywords=keywords
+        )  # fmt: skip
+        try:
+            tab.putinfo(ms.table.info())
+            copy_subtables(ms.path, str(new.temporary), tab, plan.renumbering)
+            nrow = 0
+            for values in work.rows():
+                put_rows(tab, nrow, values, new.path)
+                nrow += len(values["TIME"])
+        finally:
+            tab.close()
+        if not nrow:
+            raise EmptySelection(f"{ms.path}: nothing is left to write to {outputvis} (all selected data are flagged)")
+        write_history(new.temporary, "split", history)
+    log.info("split: %d rows written to %s", nrow, new.path)
+    return nrow
+
+
+def data_columns(ms: MeasurementSet, datacolumn: str) -> dict[str, str]:
+    """Return which columns are copied, and their names in the output.
+
+    Raises
+    ------
+    ArgumentError, MissingColumn
+    """
+    names = {"data": "DATA", "corrected": "CORRECTED_DATA", "model": "MODEL_DATA", "float_data": "FLOAT_DATA"}
+    wanted = [part.strip().lower().removesuffix("_data") for part in datacolumn.split(",")]
+    wanted = ["float_data" if w == "float" else w for w in wanted]
+    if wanted == ["all"]:
+        found = {c: c for c in names.values() if ms.has(c)}
+        if not found:
+            raise MissingColumn(f"{ms.path} has none of the columns {', '.join(names.values())}")
+        return found
+    for part in wanted:
+        if part not in names:
+            raise ArgumentError(
+                f"datacolumn={datacolumn!r}: possible are data, corrected, model, float_data, all, or several of the "
+                "first three separated by commas"
+            )
+        ms.require(names[part])
+    if len(wanted) == 1:
+        column = names[wanted[0]]
+        return {column: "FLOAT_DATA" if column == "FLOAT_DATA" else "DATA"}
+    return {names[part]: names[part] for part in wanted}
+
+
+class _Work:
+    """Reads the selected rows in the output's order, averages them, hands out what is to be written."""
+
+    def __init__(
+        self,
+        ms: MeasurementSet,
+        selected: Selected,
+        plan: Plan,
+        columns: dict[str, str],
+        how: SplitOptions,
+        memory: int,
+    ) -> None:
+        self.ms, self.selected, self.plan, self.outputs, self.how = ms, selected, plan, columns, how
+        self.spectra = ms.has("WEIGHT_SPECTRUM")
+        self._sigma_spectrum = self.spectra and ms.has("SIGMA_SPECTRUM")
+        self._share = min(_BLOCK_BYTES, memory // 8)
+        # CASA: data that were calibrated carry their noise in WEIGHT, others in SIGMA
+        self._calibrated = columns.get("CORRECTED_DATA") == "DATA"
+        self._raw = columns.get("DATA") == "DATA" and len(columns) == 1
+        self._averages = any(p.width > 1 for p in plan.spws.values())
+        self.runs = self._sorted(selected.runs)
+
+    def rows(self) -> Iterator[dict[str, NDArray]]:
+        """Yield the output's rows, block by block: column -> values (row, ...)."""
+        if self.how.timebin_s > 0:
+            yield from self._time_bins()
+            return
+        for first, last in self._stretches(self.runs):
+            for numbers, segments in self._pieces(self.runs, first, last):
+                block = self._read(self.runs, numbers, segments)
+                if block is not None:
+                    yield self._finish(block)
+
+    def _sorted(self, runs: RowRuns) -> RowRuns:
+        keys = [k for k in _SORT_KEYS if not (self.how.timebin_s > 0 and k in self.how.combine)]
+        order = np.lexsort([runs.time, *(getattr(runs, k) for k in reversed(keys))])
+        return runs[order]
+
+    def _stretches(self, runs: RowRuns) -> Iterator[tuple[int, int]]:
+        """Yield ranges of runs that share the data description."""
+        edges = np.flatnonzero(np.diff(runs.ddid)) + 1
+        yield from zip([0, *edges.tolist()], [*edges.tolist(), len(runs)], strict=True)
+
+    def _pieces(self, runs: RowRuns, first: int, last: int) -> Iterator[tuple[list[int], list[Segment]]]:
+        """Cut a range of runs of one data description into blocks of bounded size."""
+        limit = self._rows_at_once(int(runs.ddid[first]))
+        numbers: list[int] = []
+        segments: list[Segment] = []
+        count = 0
+        for i in range(first, last):
+            row0, left = int(runs.row0[i]), int(runs.nrow[i])
+            while left:
+                take = min(left, limit - count)
+                numbers.append(i)
+                segments.append((row0, take))
+                count, row0, left = count + take, row0 + take, left - take
+                if count == limit:
+                    yield numbers, segments
+                    numbers, segments, count = [], [], 0
+        if count:
+            yield numbers, segments
+
+    def _rows_at_once(self, ddid: int) -> int:
+        dd = self.ms.metadata.ddids[ddid]
+        cell = self.ms.metadata.spws[dd.spw].nchan * self.ms.metadata.pols[dd.pol].ncorr
+        bytes_each = 8 * len(self.outputs) + 1 + (8 if self.spectra else 0)
+        if self._averages or self.how.timebin_s > 0:
+            bytes_each *= 4
+        return max(1, self._share // (cell * bytes_each + 200))
+
+    def _read(self, runs: RowRuns, numbers: list[int], pieces: list[Segment]) -> dict[str, NDArray] | None:
+        """Read rows of one data description, cut to the selected baselines, channels and correlations."""
+        ddid = int(runs.ddid[numbers[0]])
+        dd = self.ms.metadata.ddids[ddid]
+        spw, ncorr = self.ms.metadata.spws[dd.spw], self.ms.metadata.pols[dd.pol].ncorr
+        segments = _merged(pieces)
+        nrow = sum(count for _, count in segments)
+        out = {c: self._scalar(c, segments) for c in _SCALARS}
+        uvw = np.empty((nrow, 3))
+        self.ms.read("UVW", segments, uvw)
+        wanted = self.selected.baselines[out["ANTENNA1"], out["ANTENNA2"]]
+        if self.selected.uv is not None:
+            wanted &= self.selected.uv.mask(uvw, spw.ref_freq_hz)
+        if not wanted.any():
+            return None
+        run = np.repeat(np.array(numbers), [count for _, count in pieces])
+        for column, name in _RUN_COLUMNS.items():
+            out[column] = getattr(runs, name)[run]
+        out |= {"UVW": uvw, "_run": run, "DATA_DESC_ID": np.full(nrow, ddid, np.int32)}
+        for column in ("WEIGHT", "SIGMA"):
+            out[column] = np.empty((nrow, ncorr), np.float32)
+            self.ms.read(column, segments, out[column])
+        for column in ("FLAG", *self.outputs, *self._spectrum_columns()):
+            kind = np.bool_ if column == "FLAG" else np.complex64 if column in _DATA else np.float32
+            if column == "FLOAT_DATA":
+                kind = np.float32
+            cube = np.empty((nrow, spw.nchan, ncorr), kind)
+            try:
+                self.ms.read(column, segments, cube)
+            except RuntimeError as error:
+                raise MissingColumn(f"{self.ms.path}: {column} cannot be read for spw {spw.id}: {error}") from error
+            out[column] = cube
+        if not self.how.keepflags:
+            wanted &= ~(out["FLAG_ROW"] | out["FLAG"].all(axis=(1, 2)))
+            if not wanted.any():
+                return None
+        return self._cut(out, wanted, self.plan.spws[dd.spw], self.plan.corrs.get(dd.pol))
+
+    def _spectrum_columns(self) -> tuple[str, ...]:
+        if not self.spectra:
+            return ()
+        return ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM") if self._sigma_spectrum else ("WEIGHT_SPECTRUM",)
+
+    def _scalar(self, column: str, segments: list[Segment]) -> NDArray:
+        return self.ms.read_scalar(column, segments).astype(_KINDS[column], copy=False)
+
+    def _cut(
+        self, block: dict[str, NDArray], wanted: NDArray[np.bool_], spw: SpwPlan, corrs: NDArray[np.intp] | None
+    ) -> dict[str, NDArray]:
+        if not wanted.all():
+            block = {c: v[wanted] for c, v in block.items()}
+        for column, values in block.items():
+            if values.ndim == 3 and spw.channels is not None:
+                values = values[:, spw.channels]
+            if corrs is not None and (values.ndim == 3 or column in ("WEIGHT", "SIGMA")):
+                values = values[..., corrs]
+            block[column] = values
+        return block
+
+    def _weights(self, block: dict[str, NDArray]) -> dict[str, NDArray]:
+        """Return what each data column is averaged with, (row, chan, corr)."""
+        shape = block["FLAG"].shape
+        weight = block.get("WEIGHT_SPECTRUM")
+        if weight is None:
+            weight = np.broadcast_to(block["WEIGHT"][:, None], shape)
+        if self._sigma_spectrum:
+            noise = sigma_to_weight(block["SIGMA_SPECTRUM"])
+        else:
+            noise = np.broadcast_to(sigma_to_weight(block["SIGMA"])[:, None], shape)
+        return {c: noise if c in ("DATA", "FLOAT_DATA") else weight for c in self.outputs}
+
+    def _finish(self, block: dict[str, NDArray]) -> dict[str, NDArray]:
+        """Turn rows that were read into rows to write."""
+        ddid = int(block["DATA_DESC_ID"][0])
+        spw = self.plan.spws[self.ms.metadata.ddids[ddid].spw]
+        if self.spectra and not self._sigma_spectrum:
+            block["SIGMA_SPECTRUM"] = np.repeat(block["SIGMA"][:, None], block["FLAG"].shape[1], axis=1)
+        if spw.width > 1:
+            self._average_channels(block, spw.width)
+        elif self._calibrated:
+            block["SIGMA"] = weight_to_sigma(block["WEIGHT"])
+            if self.spectra:
+                block["SIGMA_SPECTRUM"] = weight_to_sigma(block["WEIGHT_SPECTRUM"])
+        elif self._raw:
+            block["WEIGHT"] = sigma_to_weight(block["SIGMA"])
+            if self.spectra:
+                block["WEIGHT_SPECTRUM"] = sigma_to_weight(block["SIGMA_SPECTRUM"])
+        return self._named(block, ddid)
+
+    def _named(self, block: dict[str, NDArray], ddid: int) -> dict[str, NDArray]:
+        """Give columns and ids the output's names and numbers."""
+        out = {self.outputs.get(c, c): v for c, v in block.items() if c != "_run"}
+        out["DATA_DESC_ID"] = np.full(len(out["TIME"]), self.plan.ddids[ddid], np.int32)
+        if self.plan.field_ids is not None:
+            out["FIELD_ID"] = self.plan.field_ids[out["FIELD_ID"]]
+        return {c: np.ascontiguousarray(v) for c, v in out.items()}
+
+    def _average_channels(self, block: dict[str, NDArray], width: int) -> None:
+        values = {c: block[c] for c in self.outputs}
+        means, sums, flag = average_channels(values, self._weights(block), block["FLAG"], width)
+        weight, noise = _output_weights(sums)
+        block |= means | {"FLAG": flag, "WEIGHT": row_weight(weight, flag)}
+        sigma = weight_to_sigma(noise)
+        block["SIGMA"] = row_weight(sigma, flag)
+        if self.spectra:
+            block |= {"WEIGHT_SPECTRUM": weight, "SIGMA_SPECTRUM": sigma}
+
+    def _time_bins(self) -> Iterator[dict[str, NDArray]]:
+        runs = self.runs
+        for first, last in _groups(runs, [k for k in _SORT_KEYS if k not in self.how.combine]):
+            start = first
+            for i in range(first, last):
+                if runs.time[i] - runs.time[start] > self.how.timebin_s:
+                    yield from self._time_bin(start, i)
+                    start = i
+            yield from self._time_bin(start, last)
+
+    def _time_bin(self, first: int, last: int) -> Iterator[dict[str, NDArray]]:
+        """Average runs of one time bin."""
+        runs, ddid = self.runs, int(self.runs.ddid[first])
+        spw = self.plan.spws[self.ms.metadata.ddids[ddid].spw]
+        sums: TimeBin | None = None
+        processor = 0
+        for numbers, segments in self._pieces(runs, first, last):
+            block = self._read(runs, numbers, segments)
+            if block is None:
+                continue
+            processor = int(block["PROCESSOR_ID"][0])
+            sums = sums or TimeBin(block["FLAG"].shape[1:], tuple(self.outputs))
+            self._add_to(sums, block)
+        if sums is None:
+            return
+        averaged = sums.result()
+        n, run = len(averaged.time), first
+        block = {
+            "TIME": averaged.time, "TIME_CENTROID": averaged.centroid, "INTERVAL": averaged.interval,
+            "EXPOSURE": averaged.exposure, "UVW": averaged.uvw, "FLAG": averaged.flag, "FLAG_ROW": averaged.dead,
+            "PROCESSOR_ID": np.full(n, processor, np.int32), **averaged.values,
+        }  # fmt: skip
+        block |= {c: averaged.keys[:, i].copy() for i, c in enumerate(("ANTENNA1", "ANTENNA2", "FEED1", "FEED2"))}
+        for column in ("FIELD_ID", "SCAN_NUMBER", "STATE_ID", "OBSERVATION_ID", "ARRAY_ID"):
+            block[column] = np.full(n, getattr(runs, _RUN_COLUMNS[column])[run], np.int32)
+        sums_of = averaged.weights
+        if spw.width > 1:
+            means, sums_of, flag = average_channels(averaged.values, averaged.weights, averaged.flag, spw.width)
+            block |= means | {"FLAG": flag}
+        weight, noise = _output_weights(sums_of)
+        block["WEIGHT"] = row_weight(weight, block["FLAG"])
+        block["SIGMA"] = weight_to_sigma(row_weight(noise, block["FLAG"]))
+        if self.spectra:
+            block |= {"WEIGHT_SPECTRUM": weight, "SIGMA_SPECTRUM": weight_to_sigma(noise)}
+        yield self._named(block, ddid)
+
+    def _add_to(self, sums: TimeBin, block: dict[str, NDArray]) -> None:
+        weights = self._weights(block)
+        noise = block["WEIGHT"] if "DATA" not in self.outputs else sigma_to_weight(block["SIGMA"])
+        per_row = noise.sum(axis=1, dtype=np.float64)
+        keys = np.stack([block[c] for c in ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2")], axis=1)
+        edges = np.flatnonzero(np.diff(block["_run"])) + 1
+        for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(keys)], strict=True):
+            rows = slice(start, stop)
+            sums.add(
+                keys[rows],
+                {c: block[c][rows] for c in self.outputs},
+                {c: w[rows] for c, w in weights.items()},
+                block["FLAG"][rows],
+                row_weight=per_row[rows],
+                time=float(block["TIME"][start]),
+                centroid=block["TIME_CENTROID"][rows],
+                interval=float(block["INTERVAL"][start]),
+                exposure=float(block["EXPOSURE"][start]),
+                uvw=block["UVW"][rows],
+            )
+
+
+def _output_weights(sums: dict[str, NDArray]) -> tuple[NDArray, NDArray]:
+    """Return the summed weights that WEIGHT and SIGMA come from."""
+    noise = sums.get("DATA", next(iter(sums.values())))
+    return sums.get("CORRECTED_DATA", noise), noise
+
+
+def _groups(runs: RowRuns, keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+    changed = np.zeros(len(runs), bool)
+    for key in keys:
+        values = getattr(runs, key)
+        changed[1:] |= values[1:] != values[:-1]
+    edges = np.flatnonzero(changed).tolist()
+    yield from zip([0, *edges], [*edges, len(runs)], strict=True)
+
+
+def _merged(pieces: Sequence[Segment]) -> list[Segment]:
+    out: list[Segment] = []
+    for row0, count in pieces:
+        if out and sum(out[-1]) == row0:
+            out[-1] = (out[-1][0], out[-1][1] + count)
+        else:
+            out.append((row0, count))
+    return out
