@@ -34,7 +34,7 @@ class Everything:
 
     def __init__(self, command: Command, ms: MeasurementSet) -> None:
         self.autocorr = bool(command.parameters.get("autocorr", False))
-        self.columns = ("PROCESSOR_ID",) if self.autocorr else ()
+        self.columns: tuple[str, ...] = ("PROCESSOR_ID",) if self.autocorr else ()
         self._correlator = _correlators(ms) if self.autocorr else None
 
     def rows(self, block: Block, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -216,6 +216,7 @@ def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[n
         task.outcome.changed += int(new.sum())
         flag[index] |= new
         return bool(new.any())
+    assert not isinstance(task.agent, Summary)
     rows = np.flatnonzero(task.agent.rows(block, wanted))
     if len(chan) == flag.shape[1] and len(corr) == flag.shape[2]:
         count = int((flag[rows] != task.value).sum())

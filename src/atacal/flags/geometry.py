@@ -67,7 +67,9 @@ def shadowed(
     uvdist = np.sqrt(np.maximum((apart**2).sum(axis=2) - depth**2, 0.0))
     overlap = uvdist < (diameters_m[:, None] + diameters_m[None, :]) / 2.0 - tolerance_m
     np.fill_diagonal(overlap, False)
-    return np.asarray((overlap & (depth < 0)).any(axis=1))
+    # at the same depth (one pad, listed twice) the later of the two counts as shadowed
+    later = np.tri(len(positions_m), k=-1, dtype=bool)
+    return np.asarray((overlap & ((depth < 0) | ((depth == 0) & later))).any(axis=1))
 
 
 def elevation_deg(positions_m: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from atacal.errors import WriteError
 from atacal.flags.commands import Command
@@ -41,7 +42,7 @@ def save_to_table(
     with opened(f"{os.fspath(ms_path)}/FLAG_CMD", writable=True) as table:
         start, count = table.nrows(), len(kept)
         table.addrows(count)
-        values = {
+        values: dict[str, list[Any]] = {
             "APPLIED": [applied] * count,
             "COMMAND": [str(replace(command, reason="")) for command in kept],
             "INTERVAL": [0.0] * count,
