@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ def time_groups(runs: RowRuns, averaging: Averaging) -> NDArray[np.int64]:
     averaged); runs of different observations and arrays never share a bin, nor do those of different data descriptions
     unless spws are averaged.
     """
-    split = [runs.obs, runs.array]
+    split: list[NDArray] = [runs.obs, runs.array]
     if not averaging.scan:
         split.append(runs.scan)
     if not averaging.field:
@@ -130,7 +131,7 @@ def time_groups(runs: RowRuns, averaging: Averaging) -> NDArray[np.int64]:
         number = np.floor((runs.time - begin[segment] + _TIME_SLACK_S) / averaging.time_s).astype(np.int64)
     else:
         number = np.round((runs.time - runs.time.min(initial=np.inf)) / (10 * _TIME_SLACK_S)).astype(np.int64)
-    keys = [segment, number]
+    keys: list[NDArray] = [segment, number]
     if not averaging.spw:
         keys.append(runs.ddid)
     return _ids(keys)
@@ -193,7 +194,7 @@ class RowAverager:
         Parameters
         ----------
         cells : Cells, optional
-            Row ids, uvw, WEIGHT, channels of the batch; its ``vis`` and ``flag`` are not used. None if no row is wanted.
+            Row ids, uvw, WEIGHT, channels of the batch; its ``vis`` and ``flag`` are not used. None for no row.
         sums : Sums, optional
             (row, bin, corr)
         run : int64 (row,)
@@ -255,7 +256,7 @@ class RowAverager:
         reduced = [np.add.reduceat(a[order], first, axis=0) for a in (row_weight, moments, wt)]
         groups, slots = np.divmod(ranked[first], self.nkey)
         bounds = np.append(np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])), len(groups))
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+        for a, b in pairwise(bounds.tolist()):
             entry = self._bin(int(groups[a]), cells, sums)
             slot = slots[a:b]
             for target, values in zip(entry.sums.arrays(), picked, strict=True):

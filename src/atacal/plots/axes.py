@@ -94,7 +94,9 @@ _SYNONYMS = {
     "obs": "observation", "state": "intent", "antenna": "antenna1",
 }  # fmt: skip
 SKY_AXES = frozenset(("elevation", "azimuth", "hourang", "parang"))
-COLOUR_AXES = ("spw", "field", "scan", "corr", "antenna1", "antenna2", "baseline", "observation", "intent", "time", "channel")  # fmt: skip
+COLOUR_AXES = (
+    "spw", "field", "scan", "corr", "antenna1", "antenna2", "baseline", "observation", "intent", "time", "channel",
+)  # fmt: skip
 ITERATION_AXES = ("antenna", "baseline", "field", "spw", "scan", "corr")
 
 

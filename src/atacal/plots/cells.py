@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +175,7 @@ def channel_bins(wanted: NDArray[np.bool_], per_bin: int) -> tuple[NDArray[np.in
         return index, np.arange(len(index))
     edges = np.flatnonzero(np.diff(index) > 1) + 1
     bounds = np.concatenate([[0], edges, [len(index)]])
-    starts = [np.arange(a, b, per_bin) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    starts = [np.arange(a, b, per_bin) for a, b in pairwise(bounds.tolist())]
     return index, np.concatenate(starts)
 
 

@@ -13,7 +13,6 @@ from atacal.errors import ArgumentError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
 from atacal.plots.axes import Axis
-from atacal.plots.density import Collector
 from atacal.plots.panels import Page, Panel, draw_page, layout, limits, page_size
 from atacal.plots.style import FLAGGED, OKABE_ITO, TimeAxis, check_free, class_colours, save_figure, save_numbers
 from atacal.plots.visibilities import Gathered, Request, gather
@@ -285,7 +284,8 @@ class _Content:
         ]
         title = look.title or f"{ms.metadata.name}: {request.y.name} vs {request.x.name}"
         page = Page(
-            f"{title}\n{'; '.join(p for p in [*parts, *lost] if p)}", look.xlabel or labels[0], look.ylabel or labels[1],
+            f"{title}\n{'; '.join(p for p in [*parts, *lost] if p)}",
+            look.xlabel or labels[0], look.ylabel or labels[1],
             time=self.time[0], time_y=self.time[1], integer_x=request.x.integer, integer_y=request.y.integer,
             phase_y=request.y.name == "phase",
         )  # fmt: skip
@@ -310,7 +310,9 @@ class _Content:
         here = np.flatnonzero(self.panel_number == number)
         count = len(here)
         size = 4.0 if count < 500 else 2.6 if count < 5000 else 1.8 if count < 50_000 else 1.2
-        order = range(len(self.colours)) if not self.gathered.request.flagged else [len(self.colours) - 1, *range(len(self.colours) - 1)]  # fmt: skip
+        order = list(range(len(self.colours)))
+        if self.gathered.request.flagged:
+            order = [order[-1], *order[:-1]]  # flagged data, the last class, lie below the others
         # the classes take turns in being on top, so that the last one does not hide the others
         turns = 1 if len(self.colours) > 12 or count < 500 else 3 if len(self.gathered.panels) > 4 else 8
         here = np.random.default_rng(1).permutation(here) if turns > 1 else here
@@ -336,7 +338,7 @@ class _Content:
 
 
 def blend(counts: NDArray[np.uint32], colours: list[str]) -> NDArray[np.float32]:
-    """Return the picture of a density: the colour of a cell is the mean of its points', its opacity grows with log(count).
+    """Return the picture of a density: a cell has the mean colour of its points, and is more opaque the more they are.
 
     Parameters
     ----------

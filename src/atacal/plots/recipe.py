@@ -57,11 +57,11 @@ def _table_requests(table: CalTable) -> list[tuple[str, TableRequest]]:
     spws = sorted(table.solutions)
     nslot = max((s.nslot for s in table.solutions.values()), default=0)
     nchan = max((s.nchan for s in table.solutions.values()), default=1)
-    ys = ("amp", "phase") if table.par_type == "Complex" else (kind_axis(table),)
+    ys: tuple[str, ...] = ("amp", "phase") if table.par_type == "Complex" else (kind_axis(table),)
     if table.par_type == "Complex":
         ys = tuple(y for y in ys if not _constant(table, y)) or ys[:1]
-    out = []
-    if nchan == 1 and (nslot <= 3 or table.par_type == "Float" and "TSYS" not in table.kind):
+    out: list[tuple[str, TableRequest]] = []
+    if nchan == 1 and (nslot <= 3 or (table.par_type == "Float" and "TSYS" not in table.kind)):
         return [(f"{y}_vs_antenna", TableRequest("antenna1", y, panels=())) for y in ys]
     x, name = ("frequency", "frequency") if nchan > 1 else ("time", "time")
     several = nchan > 1 and nslot > 1

@@ -190,6 +190,7 @@ def _locator(nticks: int) -> Any:
 
     class ClockLocator(Locator):
         def __call__(self) -> Any:
+            assert self.axis is not None
             return self.tick_values(*self.axis.get_view_interval())
 
         def tick_values(self, vmin: float, vmax: float) -> Any:

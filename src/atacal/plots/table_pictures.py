@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class TableRequest:
 
     x: str
     y: str
-    selection: TableSelection = TableSelection()
+    selection: TableSelection = field(default_factory=TableSelection)
     panels: tuple[str, ...] = ("antenna",)
     colour: tuple[str, ...] = ("pol",)
     flagged: bool = True
@@ -189,7 +189,7 @@ class _Content:
             note = "Hollow: flagged solutions; at the lower edge where they have no value within the panel."
         ticks = None
         if request.x == "antenna1":
-            ticks = (list(range(len(table.antennas))), antenna_names(table))
+            ticks = ([float(i) for i in range(len(table.antennas))], antenna_names(table))
         legend = [] if len(legend) == 1 and self.polarisations == ["both pol"] else legend
         return Page(
             f"{title}\n{'; '.join(s for s in subtitle if s)}", xlabel, LABELS[request.y], legend=legend, time=self.time,

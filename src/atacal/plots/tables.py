@@ -21,8 +21,9 @@ LABELS = {
     "tsys": "System temperature (K)", "value": "Value", "error": "Solution error",
 }  # fmt: skip
 _SYNONYMS = {
-    "freq": "frequency", "chan": "channel", "antenna": "antenna1", "ant": "antenna1", "gainamp": "amp", "gainphase": "phase",
-    "gainreal": "real", "gainimag": "imag", "amplitude": "amp", "imaginary": "imag", "paramerr": "error", "tec": "value",
+    "freq": "frequency", "chan": "channel", "antenna": "antenna1", "ant": "antenna1", "gainamp": "amp",
+    "gainphase": "phase",
+    "gainreal": "real", "gainimag": "imag", "amplitude": "amp", "imaginary": "imag", "paramerr": "error",
 }  # fmt: skip
 _OF_COMPLEX = ("amp", "phase", "real", "imag")
 
@@ -251,7 +252,7 @@ def _of_spw(
     if solutions.row is not None:
         there &= (solutions.row[np.ix_(slots, antennas)] >= 0)[:, :, None, None]
     placeholder = 1.0 if table.par_type == "Complex" else 0.0
-    ids = {
+    ids: dict[str, NDArray] = {
         "time": solutions.time[slots][:, None, None, None], "field": solutions.field[slots][:, None, None, None],
         "scan": solutions.scan[slots][:, None, None, None], "antenna1": antennas[None, :, None, None],
         "pol": pols[None, None, :, None], "channel": chans[None, None, None, :],

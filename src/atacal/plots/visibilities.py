@@ -162,7 +162,10 @@ def check(request: Request) -> None:
         lost |= {"spw"}
     if averaging.baseline and averaging.antenna:
         raise ArgumentError("avgbaseline and avgantenna exclude each other: choose one")
-    pairs = (("xaxis", request.x.name), ("yaxis", request.y.name), ("coloraxis", request.colour), ("iteraxis", request.iterate))  # fmt: skip
+    pairs = (
+        ("xaxis", request.x.name), ("yaxis", request.y.name), ("coloraxis", request.colour),
+        ("iteraxis", request.iterate),
+    )  # fmt: skip
     for parameter, name in pairs:
         if name in lost:
             raise ArgumentError(f"{parameter}={name!r} has no meaning after averaging over it; drop that average")
@@ -184,12 +187,14 @@ def batches(ms: MeasurementSet, selected: Selected, request: Request, *, memory:
         else:
             cells = cut.cells(request)
             vis = {c: cut.visibilities(c, model) for c in request.data_columns}
+        sums = None
+        if cells is not None and averaging.any:
+            sums = channel_sums(vis, cut.flag(), cut.weights(), cut.starts, scalar=averaging.scalar)
         if averager is not None:
             # rows that were read but not wanted complete a time bin too
-            yield from _sky(ms, request, averager.add(*_summed(cut, cells, vis, averaging), block.run))
+            yield from _sky(ms, request, averager.add(cells, sums, block.run[cut.row], block.run))
         elif cells is not None:
-            if averaging.channels > 1:
-                _, sums, _ = _summed(cut, cells, vis, averaging)
+            if sums is not None:
                 cells.vis, cells.flag = sums.means()
                 cells.weight_spectrum = sums.weight
             else:
@@ -197,14 +202,6 @@ def batches(ms: MeasurementSet, selected: Selected, request: Request, *, memory:
             yield from _sky(ms, request, iter((cells,)))
     if averager is not None:
         yield from _sky(ms, request, averager.rest())
-
-
-def _summed(cut: _Cut, cells: Cells | None, vis: dict[str, NDArray], averaging: Averaging) -> tuple:
-    """Return what `RowAverager.add` takes."""
-    if cells is None:
-        return cut.nothing()
-    sums = channel_sums(vis, cut.flag(), cut.weights(), cut.starts, scalar=averaging.scalar)
-    return cells, sums, cut.block.run[cut.row]
 
 
 def _sky(ms: MeasurementSet, request: Request, batch: Iterator[Cells]) -> Iterator[Cells]:
@@ -305,10 +302,6 @@ class _Cut:
             cells.weight_spectrum = self._take(data["WEIGHT_SPECTRUM"])
         return cells
 
-    def nothing(self) -> tuple:
-        """Return an empty batch for the averager."""
-        return None, None, np.zeros(0, np.int64)
-
 
 def _collect(
     cells: Cells, request: Request, panels: Classes, classes: Classes, collector: Collector, *, nant: int
@@ -322,10 +315,10 @@ def _collect(
         parts = (x, y, klass, panel)
         shape = tuple(max(p.shape[k] for p in parts) if full[k] else 0 for k in range(3))
         # without a channel (correlation) axis, a point is good where any of its channels is
-        good = ~cells.flag
+        good: NDArray = ~cells.flag
         for k in (CHAN, CORR):
             if shape[k] != full[k]:
-                good = good.any(axis=k, keepdims=True)
+                good = np.asarray(good.any(axis=k, keepdims=True))
         if request.shows_all:
             good = np.ones_like(good)
         good = np.broadcast_to(good, shape)

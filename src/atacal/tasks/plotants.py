@@ -27,8 +27,8 @@ def plotants(
     vis : str
         MeasurementSet.
     figfile : str
-        Picture to write (png, pdf, svg); by default the MeasurementSet's name with ``.plotants.png``, in the current folder.
-        A file of that name is replaced.
+        Picture to write (png, pdf, svg); by default the MeasurementSet's name with ``.plotants.png``, in the current
+        folder. A file of that name is replaced.
     antindex : bool
         Write antenna ids after the names.
     logpos : bool

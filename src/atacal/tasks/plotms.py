@@ -141,8 +141,8 @@ def plotms(
         Only 0: a call makes one picture.
     xaxis : str
         What runs along x (default time): time, interval, scan, field, spw, observation, intent, antenna1, antenna2,
-        baseline, corr, channel, frequency, uvdist, uvwave, u, v, w, uvw, uwave, vwave, wwave, amp, phase, real, imag, wt,
-        wtsp, sigma, flag, elevation, azimuth, hourang, parang. Of a table: time, frequency, channel, antenna1, scan,
+        baseline, corr, channel, frequency, uvdist, uvwave, u, v, w, uvw, uwave, vwave, wwave, amp, phase, real,
+        imag, wt, wtsp, sigma, flag, elevation, azimuth, hourang, parang. Of a table: time, frequency, channel, antenna1, scan,
         field, spw, snr, gainamp, gainphase, gainreal, gainimag, delay, tsys.
     xdatacolumn : str
         Data column of x, if it is made of data; see ydatacolumn.
@@ -265,7 +265,8 @@ def plotms(
     timeconnector : bool
         Not supported.
     plotrange : list
-        xmin, xmax, ymin, ymax; a pair of equal numbers is found from the data. Times as YYYY/MM/DD/hh:mm:ss or MJD seconds.
+        xmin, xmax, ymin, ymax; a pair of equal numbers is found from the data. Times as YYYY/MM/DD/hh:mm:ss or
+        MJD seconds.
     title : str
         Title in place of our own.
     titlefont : int
@@ -349,8 +350,7 @@ def plotms(
     given = dict(locals())
     _refuse_unsupported(given)
     if not selectdata:
-        for name in ("timerange", "uvrange", "antenna", "scan", "correlation", "array", "observation", "intent", "feed", "msselect"):  # fmt: skip
-            given[name] = ""
+        given |= {name: "" for name in _SELECTION if name not in ("field", "spw")}
     try:
         from atacal.ms.measurement_set import MeasurementSet
 
@@ -368,11 +368,16 @@ def plotms(
 
 
 _UNSUPPORTED: dict[str, Any] = {
-    "caltable": "", "rowindex": 0, "colindex": 0, "plotindex": 0, "xframe": "", "yframe": "", "xinterp": "", "yinterp": "",
+    "caltable": "", "rowindex": 0, "colindex": 0, "plotindex": 0, "xframe": "", "yframe": "", "xinterp": "",
+    "yinterp": "",
     "antpos": "", "freqframe": "", "restfreq": "", "phasecenter": "", "extendflag": False, "extcorr": False,
     "extchannel": False, "xconnector": "", "timeconnector": False, "callib": "", "showatm": False, "showtsky": False,
     "showimage": False, "colorizeoverlay": False,
 }  # fmt: skip
+_SELECTION = (
+    "field", "spw", "antenna", "scan", "timerange", "uvrange", "intent", "correlation", "observation", "array", "feed",
+    "msselect",
+)  # fmt: skip
 _ALL_CHANNELS = 1_000_000
 
 
@@ -395,7 +400,6 @@ def _plot_visibilities(ms: Any, given: dict[str, Any]) -> list[Path]:
     from atacal.plots.style import picture_path
     from atacal.plots.visibilities import Request, data_column
 
-    names = ("field", "spw", "antenna", "scan", "timerange", "uvrange", "intent", "correlation", "observation", "array", "feed", "msselect")  # fmt: skip
     x = axis_of(given["xaxis"] or "time", parameter="xaxis")
     y = axis_of(given["yaxis"] or "amp", parameter="yaxis")
     colour, iterate = given["coloraxis"] or given["colorizeaxis"], given["iteraxis"]
@@ -407,8 +411,8 @@ def _plot_visibilities(ms: Any, given: dict[str, Any]) -> list[Path]:
         averaging=_averaging(given),
         flagged=given["customflaggedsymbol"] and given["flaggedsymbolshape"] != "nosymbol",
     )  # fmt: skip
-    selected = select(ms, Selection(**{n: given[n] for n in names}))
-    asked = ", ".join(f"{n} {given[n]}" for n in names if str(given[n]).strip())
+    selected = select(ms, Selection(**{n: given[n] for n in _SELECTION}))
+    asked = ", ".join(f"{n} {given[n]}" for n in _SELECTION if str(given[n]).strip())
     look = Look(
         given["title"], asked or "all data", given["xlabel"], given["ylabel"],
         grid=(max(1, given["gridrows"]), max(1, given["gridcols"])),
@@ -459,9 +463,11 @@ def _plot_table(given: dict[str, Any]) -> list[Path]:
     request = TableRequest(
         x, y,
         TableSelection(
-            *(given[n] for n in ("antenna", "field", "spw", "scan", "timerange")), given["polarization"] or given["correlation"]
+            given["antenna"], given["field"], given["spw"], given["scan"], given["timerange"],
+            given["polarization"] or given["correlation"],
         ),
-        panels=(names.get(iterate, iterate),) if iterate else (), colour=(names.get(colour, colour),) if colour else ("pol",),
+        panels=(names.get(iterate, iterate),) if iterate else (),
+        colour=(names.get(colour, colour),) if colour else ("pol",),
         flagged=given["customflaggedsymbol"], grid=grid, title=given["title"],
         window=plot_window(given["plotrange"], x_is_time=x == "time") or (float("nan"),) * 4,
         dpi=given["dpi"] if given["dpi"] > 0 else 100,
