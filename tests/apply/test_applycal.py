@@ -78,7 +78,21 @@ def test_calibrated_data_weights_and_flags(sim_ms, tables):
     assert report["total"] == total
     assert report["flagged_out"] == flagged
     assert report["flagged_in"] + sum(t["flagged_by"] for t in report["tables"]) == flagged
-    assert all(t["flagged_by"] > 0 for t in report["tables"])
+    for one in report["tables"]:
+        assert one["flagged_by"] > 0
+        assert one["reasons"] == {"flagged solution": one["flagged_by"]}
+
+
+def test_an_antenna_without_solutions_is_flagged_and_said_to_be(sim_ms, tmp_path):
+    with MeasurementSet(sim_ms) as ms:
+        table = make_table(ms)
+    for solutions in table.solutions.values():
+        solutions.row = np.arange(solutions.param[..., 0, 0].size).reshape(solutions.param.shape[:2])
+        solutions.row[:, 4] = -1
+    report = applycal(str(sim_ms), gaintable=[table], flagbackup=False)
+    a1, a2, flag = columns(sim_ms, "ANTENNA1", "ANTENNA2", "FLAG")
+    assert flag[(a1 == 4) | (a2 == 4)].all()
+    assert list(report["tables"][0]["reasons"]) == ["no solution for the antenna"]
 
 
 def test_twice_is_once(sim_ms, tables):
@@ -185,7 +199,8 @@ p._apply_block = slow
 applycal({str(sim_ms)!r}, gaintable={paths!r}, flagbackup=False)
 """
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL and "block" in killed.stdout, killed.stderr
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert "block" in killed.stdout
     np.testing.assert_array_equal(columns(sim_ms, "DATA")[0], data)
     applycal(str(sim_ms), gaintable=paths, flagbackup=False)
     after = columns(sim_ms, "CORRECTED_DATA", "WEIGHT", "FLAG")

@@ -68,29 +68,34 @@ def correct_block(block: Block, factors: Factors, receptors: NDArray[np.int32], 
         team.run(kernels.rotate, block.nrow, vis, block.antenna1, block.antenna2, factors.slot, inverse)
 
 
-def flag_block(block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team) -> list[int]:
-    """Flag what rests on flagged or missing solutions, in the block's FLAG; return the new flags of each table."""
+NO_SOLUTION = "no solution for the antenna"
+FLAGGED_SOLUTION = "flagged solution"
+
+
+def flag_block(block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team) -> list[dict[str, int]]:
+    """Flag what rests on flagged or missing solutions, in the block's FLAG.
+
+    Returns
+    -------
+    list of dict
+        For each table its new flags by reason.
+    """
     out = []
-    for ok, which in factors.by_table:
-        if ok.all():
-            out.append(0)
+    for good in factors.by_table:
+        counts: dict[str, int] = {}
+        out.append(counts)
+        if good.ok.all():
             continue
-        bad = np.ascontiguousarray(~ok)
-        row_which = np.ascontiguousarray(which[factors.slot], np.int64)
-        out.append(
-            sum(
-                team.run(
-                    kernels.flag_by,
-                    block.nrow,
-                    block["FLAG"],
-                    block.antenna1,
-                    block.antenna2,
-                    row_which,
-                    receptors,
-                    bad,
+        which = np.ascontiguousarray(good.which[factors.slot], np.int64)
+        missing = np.repeat(~good.found[:, :, None, None], 2, axis=3)
+        for reason, bad in ((NO_SOLUTION, missing), (FLAGGED_SOLUTION, ~good.ok)):
+            if bad.any():
+                bad = np.ascontiguousarray(bad)
+                new = team.run(
+                    kernels.flag_by, block.nrow, block["FLAG"], block.antenna1, block.antenna2, which, receptors, bad
                 )
-            )
-        )
+                if sum(new):
+                    counts[reason] = sum(new)
     return out
 
 

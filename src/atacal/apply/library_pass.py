@@ -176,10 +176,12 @@ def _apply_block(
     else:
         factors = library.factors(block)
         after = before
-        for table, count in zip(report.tables, flag_block(block, factors, receptors, team), strict=True):
+        for table, counts in zip(report.tables, flag_block(block, factors, receptors, team), strict=True):
             table.flagged_before += after
-            table.flagged_by += count
-            after += count
+            for reason, count in counts.items():
+                table.reasons[reason] = table.reasons.get(reason, 0) + count
+                table.flagged_by += count
+                after += count
         if factors.matrix is not None:
             flag |= flag.any(axis=2, keepdims=True)  # each correlation is made of all four
             after = int(np.count_nonzero(flag))

@@ -37,6 +37,24 @@ from atacal.ms.stream import Block
 KEY = np.dtype([("time", np.float64), ("field", np.int32), ("scan", np.int32), ("obs", np.int32)])
 
 
+@dataclass(frozen=True, eq=False)
+class Goodness:
+    """Which of one table's factors are good.
+
+    Attributes
+    ----------
+    ok : bool (distinct, antenna, chan or 1, receptor)
+    found : bool (distinct, antenna)
+        Whether the antenna has any solution, good or flagged, that could be taken.
+    which : intp (slot,)
+        Which of the distinct ones each slot takes.
+    """
+
+    ok: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+    which: NDArray[np.intp]
+
+
 @dataclass(eq=False)
 class Factors:
     """Forward Jones factors g of all tables together, for one block: V_ij = g_i M_ij conj(g_j).
@@ -59,8 +77,10 @@ class Factors:
         The part of the weights' scale that depends on the channel, for a WEIGHT_SPECTRUM; where there is one,
         `spectrum_weight` is to be multiplied with it instead of `weight`.
     spectrum_weight : float32 (slot, antenna, receptor)
-    by_table : list of (gain ok) arrays
-        bool (slot, antenna, chan or 1, receptor) for every table, to say which table flags what.
+    by_table : list of Goodness
+        For every table what is good, to say which table flags what.
+    matrix : complex64 (slot, antenna, 2, 2), or None
+        Terms that mix the receptors, on the sky's side of all others.
     """
 
     slot: NDArray[np.int32]
@@ -73,7 +93,7 @@ class Factors:
     weight: NDArray[np.float32]
     chan_weight: NDArray[np.float32] | None
     spectrum_weight: NDArray[np.float32]
-    by_table: list[tuple[NDArray[np.bool_], NDArray[np.intp]]] = field(default_factory=list)
+    by_table: list[Goodness] = field(default_factory=list)
     matrix: NDArray[np.complex64] | None = None
 
 
@@ -84,6 +104,8 @@ class Evaluated:
     Attributes
     ----------
     gain, ok : complex128, bool (distinct, antenna, chan or 1, receptor)
+    found : bool (distinct, antenna)
+        Whether there is any solution, good or flagged.
     which : intp (slot,)
         Which of the distinct ones each slot takes.
     weight : float64 (distinct, antenna, receptor), or None
@@ -92,6 +114,7 @@ class Evaluated:
 
     gain: NDArray[np.complex128]
     ok: NDArray[np.bool_]
+    found: NDArray[np.bool_]
     which: NDArray[np.intp]
     weight: NDArray[np.float64] | None
     channel_weight: NDArray[np.float64] | None
@@ -201,7 +224,7 @@ class TableUse:
         gain, good = self.term.factor(par)
         weight = self.term.weight(par) if self.calwt and self.term.weight else None
         channel_weight = self.term.channel_weight(par) if self.calwt and self.term.channel_weight else None
-        return Evaluated(gain, good, which, weight, channel_weight)
+        return Evaluated(gain, good, reg.found, which, weight, channel_weight)
 
 
 def _relative(freq_hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -401,7 +424,7 @@ def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Eva
     return Factors(
         slot, time_gain.astype(np.complex64), time_ok, chan_gain, chan_ok, full_gain, full_ok,
         weight.astype(np.float32), chan_weight, spectrum_weight.astype(np.float32),
-        [(one.ok[:, :nant], one.which) for one in tables],
+        [Goodness(one.ok[:, :nant], one.found[:, :nant], one.which) for one in tables],
     )  # fmt: skip
 
 
