@@ -126,11 +126,12 @@ def test_model_and_residual(ms_path, science):
 
 def test_plotms_writes_pictures_named_as_casas(ms_path, science, tmp_path):
     written = plotms(
-        str(ms_path), xaxis="time", yaxis="phase", spw=science, iteraxis="scan", avgchannel="9999", gridrows=1, gridcols=2,
-        plotfile=str(tmp_path / "p.png"),
+        str(ms_path), xaxis="time", yaxis="phase", spw=science, iteraxis="scan", avgchannel="9999", gridrows=1,
+        gridcols=2, plotfile=str(tmp_path / "p.png"),
     )  # fmt: skip
     names = [p.name for p in written]
-    assert names[0].startswith("p_Scan") and "," in names[0]
+    assert names[0].startswith("p_Scan")
+    assert "," in names[0]
     assert names[1].endswith("_2.png")
     assert all(p.stat().st_size > 5000 for p in written)
 

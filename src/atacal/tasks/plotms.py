@@ -142,8 +142,8 @@ def plotms(
     xaxis : str
         What runs along x (default time): time, interval, scan, field, spw, observation, intent, antenna1, antenna2,
         baseline, corr, channel, frequency, uvdist, uvwave, u, v, w, uvw, uwave, vwave, wwave, amp, phase, real,
-        imag, wt, wtsp, sigma, flag, elevation, azimuth, hourang, parang. Of a table: time, frequency, channel, antenna1, scan,
-        field, spw, snr, gainamp, gainphase, gainreal, gainimag, delay, tsys.
+        imag, wt, wtsp, sigma, flag, elevation, azimuth, hourang, parang. Of a table: time, frequency, channel,
+        antenna1, scan, field, spw, snr, gainamp, gainphase, gainreal, gainimag, delay, tsys.
     xdatacolumn : str
         Data column of x, if it is made of data; see ydatacolumn.
     xframe : str
