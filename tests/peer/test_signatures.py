@@ -17,6 +17,8 @@ NOT_IN_CASATASKS = {"plotms", "plotcal"}
 """Tasks that CASA has in other packages, or had once."""
 PARTIAL = {"plotbandpass"}
 """Tasks that leave out some of CASA's parameters."""
+OWN_DEFAULTS = {("plotbandpass", "interactive")}
+"""Pictures are files here: there is no window to wait at."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,8 @@ def test_parameters_are_casas(name, casa_signatures):
     differing = {
         p: (ours[p].default, casas[p])
         for p in common
-        if ours[p].default is not inspect.Parameter.empty and not same(ours[p].default, casas[p])
+        if ours[p].default is not inspect.Parameter.empty
+        and not same(ours[p].default, casas[p])
+        and (name, p) not in OWN_DEFAULTS
     }
     assert differing == {}, "defaults"
