@@ -196,3 +196,12 @@ def test_bad_arguments_are_named(ms_path, tmp_path):
     with pytest.raises(TableExists):
         plotms(vis, plotfile=str(tmp_path / "x.png"))
     assert (tmp_path / "x.png").read_text() == "mine"
+
+
+def test_averages_without_unflagged_members_are_not_shown(ms_path, science):
+    shown = request("time", "amp", flagged=True, averaging=Averaging(channels=4))
+    hidden = request("time", "amp", averaging=Averaging(channels=4))
+    _, (_, klass, _, y) = points(ms_path, shown, spw=science)
+    _, (_, _, _, wanted) = points(ms_path, hidden, spw=science)
+    assert not klass.any()
+    np.testing.assert_array_equal(np.sort(y), np.sort(wanted))

@@ -323,7 +323,8 @@ def _collect(
             good = np.ones_like(good)
         good = np.broadcast_to(good, shape)
         seen = np.broadcast_to((panel >= 0) & (klass >= 0), shape)
-        kept = seen if request.flagged else seen & good
+        # an average without unflagged members has no value to be shown
+        kept = seen if request.flagged and not request.averaging.any else seen & good
         out = [np.broadcast_to(p, shape)[kept] for p in parts]
         if request.flagged:
             out[2] = np.where(good[kept], out[2], len(classes))

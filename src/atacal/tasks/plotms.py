@@ -249,7 +249,7 @@ def plotms(
     coloraxis : str
         Colour by spw, field, scan, corr, antenna1, antenna2, baseline, observation, intent, time or channel.
     customflaggedsymbol : bool
-        Show flagged data too, in grey.
+        Show flagged data too, in grey; averages have none to show.
     flaggedsymbolshape : str
         ``nosymbol`` hides flagged data even with customflaggedsymbol.
     flaggedsymbolsize : int
