@@ -1,166 +1,161 @@
-"""Flux densities given by hand: a point source at the phase centre, as a model column or a virtual model."""
+"""Flux densities given by hand: Stokes parameters, spectral index and curvature, polarisation against frequency."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
-from atacal.ms._virtual_model import Component, ComponentList, Spectrum, put_virtual_models, remove_virtual_models
-from atacal.ms.columns import ensure_column
-from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.models import correlations
-from atacal.ms.selected import Selected
-from atacal.ms.stream import stream
 
+C_M_S = 299792458.0
 _UNITS_HZ = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9, "thz": 1e12}
 
 
-def parse_frequency(text: str | float) -> float:
-    """Read a frequency such as ``1.4GHz`` (a bare number is in Hz); return it in Hz.
+@dataclass(frozen=True)
+class ManualFlux:
+    """A point source's flux density against frequency.
 
-    Raises
-    ------
-    ArgumentError
-    """
-    words = str(text).strip().lower()
-    unit = next((u for u in ("thz", "ghz", "mhz", "khz", "hz") if words.endswith(u)), "")
-    try:
-        value = float(words[: len(words) - len(unit)])
-    except ValueError:
-        value = -1.0
-    if value <= 0:
-        raise ArgumentError(f"reffreq={text!r} is not a frequency such as '1.4GHz'")
-    return value * _UNITS_HZ.get(unit, 1.0)
-
-
-def parse_stokes(fluxdensity: float | Sequence[float]) -> NDArray[np.float64]:
-    """Return Stokes I, Q, U, V [Jy] of a flux density given as I alone or as up to four numbers; -1 means 1 Jy.
-
-    Raises
-    ------
-    ArgumentError
-    """
-    values = [float(v) for v in np.atleast_1d(np.asarray(fluxdensity, float))]
-    if not 1 <= len(values) <= 4 or not np.all(np.isfinite(values)):
-        raise ArgumentError(f"fluxdensity={fluxdensity!r} must be one to four numbers: I, Q, U, V in Jy")
-    if values[0] == -1:
-        return np.array([1.0, 0.0, 0.0, 0.0])
-    return np.array(values + [0.0] * (4 - len(values)))
-
-
-def flux_densities(
-    stokes_jy: NDArray[np.float64], spix: Sequence[float], ref_freq_hz: float, freq_hz: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Evaluate a flux density against frequency.
-
-    Parameters
+    Attributes
     ----------
-    stokes_jy : float64 (4,)
-        At ``ref_freq_hz``.
-    spix : sequence of float
-        Spectral index, curvature, ...
+    stokes_jy : tuple of 4 floats
+        I, Q, U, V at the reference frequency [Jy].
+    spix : tuple of float
+        Spectral index, curvature, and further terms.
     ref_freq_hz : float
-    freq_hz : float64 (chan,)
+    polindex, polangle_rad : tuples of float
+        Polynomials in (nu - nu0)/nu0 of the linearly polarised fraction and of its position angle [rad]. Their
+        constant terms are replaced by what Q and U say, where those are not 0.
+    rotmeas_rad_m2 : float
+        Rotation measure [rad/m^2].
 
-    Returns
-    -------
-    float64 (4, chan)
-        ``S(nu) = S(nu0) x**(spix[0] + spix[1] lg x + spix[2] lg^2 x...)``, ``x = nu / nu0``.
+    Notes
+    -----
+    I(nu) = I0 x^(a0 + a1 log10 x + a2 log10^2 x + ...), x = nu/nu0; V/I is constant. Q = p I cos 2chi,
+    U = p I sin 2chi with p = sum c_k y^k, chi = sum d_k y^k + RM (lambda^2 - lambda0^2), y = (nu - nu0)/nu0
+    (CASA's setjy). Without ``polindex`` and ``polangle`` the polarised fraction is constant.
     """
-    ratio = freq_hz / ref_freq_hz
-    exponent = sum((s * np.log10(ratio) ** k for k, s in enumerate(spix)), np.zeros_like(ratio))
-    return stokes_jy[:, None] * ratio**exponent
+
+    stokes_jy: tuple[float, float, float, float]
+    spix: tuple[float, ...] = (0.0,)
+    ref_freq_hz: float = 1e9
+    polindex: tuple[float, ...] = ()
+    polangle_rad: tuple[float, ...] = ()
+    rotmeas_rad_m2: float = 0.0
+
+    @property
+    def is_power_law(self) -> bool:
+        """Whether all Stokes parameters follow one power law."""
+        return len(self.spix) == 1 and not self._polarised_spectrum
+
+    @property
+    def _polarised_spectrum(self) -> bool:
+        return bool(self.polindex and self.polangle_rad) or self.rotmeas_rad_m2 != 0
+
+    def at(self, freq_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return I, Q, U, V [Jy] at frequencies (n,); shape (4, n)."""
+        freqs = np.asarray(freq_hz, np.float64)
+        ratio = freqs / self.ref_freq_hz
+        logs = np.log10(ratio)
+        scale = ratio ** sum(a * logs**k for k, a in enumerate(self.spix))
+        stokes = np.array(self.stokes_jy)[:, None] * scale
+        if self._polarised_spectrum:
+            fraction, angle = self._polarisation(freqs)
+            stokes[1] = stokes[0] * fraction * np.cos(2 * angle)
+            stokes[2] = stokes[0] * fraction * np.sin(2 * angle)
+        return stokes
+
+    def _polarisation(self, freqs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        i, q, u, _ = self.stokes_jy
+        varying = bool(self.polindex and self.polangle_rad)
+        fractions = list(self.polindex) if varying else [0.0]
+        angles = list(self.polangle_rad) if varying else [0.0]
+        if q != 0 or u != 0:
+            fractions[0], angles[0] = float(np.hypot(q, u) / i), float(np.arctan2(u, q) / 2)
+        y = (freqs - self.ref_freq_hz) / self.ref_freq_hz
+        fraction = sum((c * y**k for k, c in enumerate(fractions)), np.zeros_like(y))
+        angle = sum((d * y**k for k, d in enumerate(angles)), np.zeros_like(y))
+        lambda2 = (C_M_S / freqs) ** 2 - (C_M_S / self.ref_freq_hz) ** 2
+        return fraction, angle + self.rotmeas_rad_m2 * lambda2
 
 
-def set_model(
-    ms: MeasurementSet,
-    selected: Selected,
-    stokes_jy: NDArray[np.float64],
-    spix: Sequence[float],
-    ref_freq_hz: float,
+def manual_flux(
+    fluxdensity: float | Sequence[float],
     *,
-    scalebychan: bool,
-    column: bool,
-) -> dict[int, dict[int, NDArray[np.float64]]]:
-    """Make a point source at the phase centre the model of the selected data.
+    spix: float | Sequence[float] = 0.0,
+    reffreq: str = "1GHz",
+    polindex: Sequence[float] = (),
+    polangle: Sequence[float] = (),
+    rotmeas: float = 0.0,
+) -> ManualFlux:
+    """Return the flux density that setjy's arguments mean.
 
     Parameters
     ----------
-    ms : MeasurementSet
-        Open for writing.
-    selected : Selected
-    stokes_jy, spix, ref_freq_hz
-        As for `flux_densities`.
-    scalebychan : bool
-        Evaluate the spectrum at every channel instead of once, at the spw's middle.
-    column : bool
-        Fill MODEL_DATA (and drop the fields' virtual models, which would win over it) instead of writing a virtual
-        model.
+    fluxdensity : float or sequence of up to 4 floats
+        I, or I, Q, U, V [Jy]; -1 means 1 Jy, unpolarised and flat.
+    spix : float or sequence of float
+        Spectral index, curvature...
+    reffreq : str
+        Frequency of ``fluxdensity``, with its unit.
+    polindex, polangle : sequences of float
+    rotmeas : float
+        [rad/m^2].
 
-    Returns
-    -------
-    dict of field -> dict of spw -> float64 (4,)
-        Flux densities at the first channel of each spw [Jy], as CASA reports them.
+    Raises
+    ------
+    ArgumentError
     """
-    md = ms.metadata
-    spw_of = md.ddid_spw[selected.runs.ddid]
-    pairs = sorted({(int(f), int(s)) for f, s in zip(selected.runs.field, spw_of, strict=True)})
-    spectra = {}
-    for spw in {s for _, s in pairs}:
-        freq = md.spws[spw].chan_freq_hz
-        spectra[spw] = flux_densities(
-            stokes_jy, spix, ref_freq_hz, freq if scalebychan else np.full(len(freq), md.spws[spw].centre_freq_hz)
-        )
-    if column:
-        _fill_column(ms, selected, spectra)
-        remove_virtual_models(ms.path, {f for f, _ in pairs})
-    else:
-        power_law = Spectrum(stokes_jy, [*spix, 0.0][0], ref_freq_hz) if scalebychan and len(spix) < 2 else None
-        for number in sorted({f for f, _ in pairs}):
-            _put_virtual(ms, selected, number, spectra, power_law)
-    return {f: {s: spectra[s][:, 0] for g, s in pairs if g == f} for f in sorted({f for f, _ in pairs})}
+    stokes = _numbers("fluxdensity", fluxdensity)
+    if not 1 <= len(stokes) <= 4:
+        raise ArgumentError(f"fluxdensity={fluxdensity!r}: give I, or [I, Q, U, V] in Jy")
+    if stokes[0] < 0:
+        return ManualFlux((1.0, 0.0, 0.0, 0.0))
+    if stokes[0] == 0:
+        raise ArgumentError(f"fluxdensity={fluxdensity!r}: Stokes I must be positive (or -1 for 1 Jy)")
+    i, q, u, v = (*stokes, 0.0, 0.0, 0.0)[:4]
+    indices = _numbers("spix", spix) or (0.0,)
+    if abs(indices[0]) > 10:
+        raise ArgumentError(f"spix={spix!r}: a spectral index lies between -10 and 10")
+    if bool(len(polindex)) != bool(len(polangle)):
+        raise ArgumentError("polindex and polangle belong together: give both or neither")
+    return ManualFlux(
+        (i, q, u, v),
+        indices,
+        frequency_hz(reffreq, "reffreq"),
+        _numbers("polindex", polindex),
+        _numbers("polangle", polangle),
+        float(rotmeas),
+    )
 
 
-def _fill_column(ms: MeasurementSet, selected: Selected, spectra: dict[int, NDArray[np.float64]]) -> None:
-    ensure_column(ms, "MODEL_DATA")
-    for block in stream(ms, selected, []):
-        corr_types = ms.metadata.pols[block.pol].corr_types
-        cell = correlations(spectra[block.spw], corr_types).astype(np.complex64)
-        ms.write("MODEL_DATA", block.segments, np.ascontiguousarray(np.broadcast_to(cell, (block.nrow, *cell.shape))))
-    ms.flush()
+def _numbers(name: str, value: float | Sequence[float]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(v) for v in np.atleast_1d(np.asarray(value, np.float64)))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name}={value!r}: give a number or a list of numbers") from None
+    if not np.all(np.isfinite(numbers)):
+        raise ArgumentError(f"{name}={value!r}: the numbers must be finite")
+    return numbers
 
 
-def _put_virtual(
-    ms: MeasurementSet,
-    selected: Selected,
-    number: int,
-    spectra: dict[int, NDArray[np.float64]],
-    spectrum: Spectrum | None,
-) -> None:
-    """Write the virtual model of a field: one component list for all its spws, or one a spw where it is a table."""
-    md, runs = ms.metadata, selected.runs
-    mine = runs.field == number
-    spw_of = md.ddid_spw[runs.ddid]
-    target = md.fields[number]
-    groups = [sorted(set(spw_of[mine].tolist()))] if spectrum is not None else [[s] for s in sorted(set(spw_of[mine]))]
-    lists = []
-    for spws in groups:
-        wanted = mine & np.isin(spw_of, spws)
-        keys = zip(runs.field[wanted], spw_of[wanted], runs.scan[wanted], runs.state[wanted], strict=True)
-        own = spectrum or _table(md.spws[spws[0]].chan_freq_hz, spectra[spws[0]])
-        lists.append(
-            ComponentList(
-                components=(Component(own, target.phase_dir_rad, target.frame),),
-                channels=tuple((int(s), 0, md.spws[s].nchan, 1) for s in spws),
-                combinations=frozenset((int(a), int(b), int(c), int(d)) for a, b, c, d in keys),
-            )
-        )
-    put_virtual_models(ms.path, number, target.source_id, lists)
+def frequency_hz(text: str, name: str = "frequency") -> float:
+    """Read a frequency with its unit: '1.4GHz', '345e9 Hz'.
 
-
-def _table(freq_hz: NDArray[np.float64], stokes_jy: NDArray[np.float64]) -> Spectrum:
-    order = np.argsort(freq_hz)
-    return Spectrum(stokes_jy[:, 0], ref_freq_hz=freq_hz[0], table_hz=freq_hz[order], table_jy=stokes_jy[:, order])
+    Raises
+    ------
+    ArgumentError
+    """
+    written = str(text).strip().lower()
+    for unit in sorted(_UNITS_HZ, key=len, reverse=True):
+        if written.endswith(unit):
+            try:
+                value = float(written.removesuffix(unit)) * _UNITS_HZ[unit]
+            except ValueError:
+                break
+            if value > 0:
+                return value
+            break
+    raise ArgumentError(f"{name}={text!r}: write a frequency with its unit, such as '1.4GHz'")

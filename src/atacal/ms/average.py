@@ -55,7 +55,7 @@ def average_channels(
         return cube[:, : nbin * width].reshape(shape)
 
     flags = binned(flag)
-    none = flags.all(axis=2)
+    none: NDArray[np.bool_] = np.asarray(flags.all(axis=2))
     use = ~flags | none[:, :, None, :]
     out, sums = {}, {}
     for name, cube in values.items():
@@ -133,6 +133,10 @@ class TimeBin:
         uvw : float64 (row, 3)
         """
         at = self._places(keys)
+        new = at[self._rows["first_half"][at] == 0]
+        # the bin begins with a baseline's first row, be it flagged or not; it ends with its last unflagged one
+        self._rows["first"][new] = time
+        self._rows["first_half"][new] = interval / 2
         dead = flag.all(axis=(1, 2))
         for name, cube in values.items():
             sums = self._sums[name]
@@ -155,16 +159,13 @@ class TimeBin:
         if not len(at):
             return
         rows = self._rows
-        new = at[rows[f"{which}count"][at] == 0]
-        rows[f"{which}first"][new] = time
-        rows[f"{which}first_half"][new] = interval / 2
         rows[f"{which}last"][at] = time
         rows[f"{which}last_half"][at] = interval / 2
         rows[f"{which}count"][at] += 1
         rows[f"{which}exposure"][at] += exposure
         rows[f"{which}weight"][at] += weight
-        rows[f"{which}centroid"][at] += (centroid - rows[f"{which}first"][at]) * weight
-        rows[f"{which}plain"][at] += centroid - rows[f"{which}first"][at]
+        rows[f"{which}centroid"][at] += (centroid - rows["first"][at]) * weight
+        rows[f"{which}plain"][at] += centroid - rows["first"][at]
         rows[f"{which}uvw"][at] += uvw * weight[:, None]
         rows[f"{which}plain_uvw"][at] += uvw
 
@@ -176,7 +177,7 @@ class TimeBin:
 
     def _grow(self, size: int) -> None:
         def grown(old: NDArray | None, tail: tuple[int, ...], kind: type) -> NDArray:
-            new = np.zeros((size, *tail), kind)
+            new: NDArray = np.zeros((size, *tail), kind)
             if old is not None:
                 new[: len(old)] = old
             return new
@@ -190,6 +191,8 @@ class TimeBin:
                 grown(old.bad if old else None, self.shape, np.complex128),
                 grown(old.bad_weight if old else None, self.shape, np.float64),
             )
+        for name in ("first", "first_half"):
+            self._rows[name] = grown(self._rows.get(name), (), np.float64)
         for which in ("", "bad_"):
             for name in (
                 "first",
@@ -210,7 +213,7 @@ class TimeBin:
     def result(self) -> TimeAverage:
         """Return the averages, baselines in the order in which they first appeared."""
         keys = np.array(list(self.baseline), np.int32).reshape(-1, 4)
-        at = np.array([self.baseline[tuple(k)] for k in keys.tolist()], np.intp)
+        at = np.arange(len(keys))
         values, weights = {}, {}
         flag = np.zeros((len(at), *self.shape), bool)
         for name in self.names:
@@ -233,7 +236,7 @@ class TimeBin:
         safe = np.where(weighted, weight, 1)
         centroid = np.where(weighted, pick("centroid") / safe, pick("plain") / pick("count"))
         uvw = np.where(weighted[:, None], pick("uvw") / safe[:, None], pick("plain_uvw") / pick("count")[:, None])
-        first, last = pick("first"), pick("last")
+        first, last = rows["first"], pick("last")
         return TimeAverage(
             keys=keys,
             values=values,
@@ -242,10 +245,9 @@ class TimeBin:
             time=(first + last) / 2,
             centroid=first + centroid,
             # CASA keeps the span between the centres in single precision
-            interval=(last - first).astype(np.float32).astype(np.float64) + pick("first_half") + pick("last_half"),
+            interval=(last - first).astype(np.float32).astype(np.float64) + rows["first_half"] + pick("last_half"),
             exposure=pick("exposure"),
             uvw=uvw,
-            dead=dead,
         )
 
 
@@ -260,8 +262,6 @@ class TimeAverage:
     values, weights, flag : (row, chan, corr)
     time, centroid, interval, exposure : float64 (row,)
     uvw : float64 (row, 3)
-    dead : bool (row,)
-        Nothing but flagged rows went into it.
     """
 
     keys: NDArray[np.int32]
@@ -273,7 +273,6 @@ class TimeAverage:
     interval: NDArray[np.float64]
     exposure: NDArray[np.float64]
     uvw: NDArray[np.float64]
-    dead: NDArray[np.bool_]
 
 
 def row_weight(weights: Cube, flag: NDArray[np.bool_]) -> NDArray[np.float32]:

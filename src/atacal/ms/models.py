@@ -52,6 +52,11 @@ class SkyModel:
         return cls(ms, read_virtual_models(ms.path), ms.has("MODEL_DATA"))
 
     @property
+    def virtual_fields(self) -> list[int]:
+        """Fields that have a virtual model."""
+        return sorted(self._virtual)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns that `block` uses; stream them with the data, or it reads them itself."""
         out: tuple[str, ...] = ("MODEL_DATA",) if self._column else ()

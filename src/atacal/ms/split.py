@@ -362,7 +362,7 @@ class _Work:
         n, run = len(averaged.time), first
         block = {
             "TIME": averaged.time, "TIME_CENTROID": averaged.centroid, "INTERVAL": averaged.interval,
-            "EXPOSURE": averaged.exposure, "UVW": averaged.uvw, "FLAG": averaged.flag, "FLAG_ROW": averaged.dead,
+            "EXPOSURE": averaged.exposure, "UVW": averaged.uvw, "FLAG": averaged.flag, "FLAG_ROW": np.zeros(n, bool),
             "PROCESSOR_ID": np.full(n, processor, np.int32), **averaged.values,
         }  # fmt: skip
         block |= {c: averaged.keys[:, i].copy() for i, c in enumerate(("ANTENNA1", "ANTENNA2", "FEED1", "FEED2"))}
@@ -374,7 +374,11 @@ class _Work:
             block |= means | {"FLAG": flag}
         weight, noise = _output_weights(sums_of)
         block["WEIGHT"] = row_weight(weight, block["FLAG"])
-        block["SIGMA"] = weight_to_sigma(row_weight(noise, block["FLAG"]))
+        # as CASA: averaged over channels, SIGMA is the mean of the channels'; otherwise it follows from the mean weight
+        if spw.width > 1:
+            block["SIGMA"] = row_weight(weight_to_sigma(noise), block["FLAG"])
+        else:
+            block["SIGMA"] = weight_to_sigma(row_weight(noise, block["FLAG"]))
         if self.spectra:
             block |= {"WEIGHT_SPECTRUM": weight, "SIGMA_SPECTRUM": weight_to_sigma(noise)}
         yield self._named(block, ddid)

@@ -1,62 +1,81 @@
-"""Starting weights: WEIGHT, SIGMA and their spectra set anew."""
+"""Setting the weights of a MeasurementSet anew."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.ms.columns import ensure_column
-from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.selected import Selected
-from atacal.ms.stream import Block, stream
+from atacal.ms.average import sigma_to_weight, weight_to_sigma
+from atacal.ms.columns import ensure_column, remove_column
+from atacal.ms.measurement_set import MeasurementSet, Segment
+
+_BLOCK_BYTES = 32 << 20
 
 
-def initialise_weights(ms: MeasurementSet, selected: Selected, mode: str, *, spectrum: bool) -> None:
-    """Set the weights of a MeasurementSet.
+def initialise_weights(ms: MeasurementSet, mode: str, *, spectrum: bool = False) -> int:
+    """Set WEIGHT and SIGMA (and WEIGHT_SPECTRUM) of every row.
 
     Parameters
     ----------
     ms : MeasurementSet
         Open for writing.
-    selected : Selected
-        All rows.
-    mode : {'nyq', 'sigma', 'weight', 'ones'}
-        ``nyq``: WEIGHT = 2 bandwidth x exposure (autocorrelations half of it), SIGMA = 1/sqrt(WEIGHT);
-        ``sigma``: WEIGHT = 1/SIGMA^2; ``weight``: WEIGHT as it is, spectra from it; ``ones``: both 1.
+    mode : str
+        ``nyq``: WEIGHT = 2 bandwidth exposure (autocorrelations: bandwidth exposure), SIGMA = 1/sqrt(WEIGHT), the
+        bandwidth [Hz] being the effective one of the spw's first channel; ``sigma``: WEIGHT = 1/SIGMA^2; ``ones``: both 1;
+        ``weight``: both as they are.
     spectrum : bool
-        Add WEIGHT_SPECTRUM if it is not there. An existing one is always set along.
+        Make a WEIGHT_SPECTRUM column, WEIGHT in every channel. One that exists is set in any case.
 
-    Notes
-    -----
-    The weight is that of one channel: CASA's convention since 4.2.2.
+    Returns
+    -------
+    int
+        Rows.
     """
-    if spectrum:
-        ensure_column(ms, "WEIGHT_SPECTRUM")
-    spectra = [c for c in ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM") if ms.has(c)]
-    for block in stream(ms, selected, ["WEIGHT", "SIGMA"]):
-        weight, sigma = _starting(ms, block, mode)
-        ms.write("WEIGHT", block.segments, weight)
-        if mode in ("nyq", "ones"):
-            ms.write("SIGMA", block.segments, sigma)
-        nchan = ms.metadata.spws[block.spw].nchan
-        for column in spectra:
-            values = weight if column == "WEIGHT_SPECTRUM" else sigma
-            cube = np.broadcast_to(values[:, None, :], (block.nrow, nchan, values.shape[1]))
-            ms.write(column, block.segments, np.ascontiguousarray(cube))
-    ms.flush()
+    present = "WEIGHT_SPECTRUM" in ms.columns()
+    if spectrum or present:
+        ensure_column(ms, "WEIGHT_SPECTRUM", fill=False)
+    sigma_spectrum = ms.has("SIGMA_SPECTRUM")
+    md, runs = ms.metadata, ms.runs
+    for i in range(len(runs)):
+        dd = md.ddids[int(runs.ddid[i])]
+        spw, ncorr = md.spws[dd.spw], md.pols[dd.pol].ncorr
+        step = max(1, _BLOCK_BYTES // (4 * spw.nchan * ncorr))
+        end = int(runs.row0[i] + runs.nrow[i])
+        for row0 in range(int(runs.row0[i]), end, step):
+            part = [(row0, min(step, end - row0))]
+            nyquist = 2 * float(spw.effective_bw_hz[0]) * float(runs.exposure[i])
+            weight, sigma = _values(ms, mode, part, ncorr, nyquist)
+            if mode != "weight":
+                ms.write("WEIGHT", part, weight)
+                ms.write("SIGMA", part, sigma)
+            if spectrum or present:
+                ms.write("WEIGHT_SPECTRUM", part, np.repeat(weight[:, None], spw.nchan, axis=1))
+            if sigma_spectrum and mode != "weight":
+                ms.write("SIGMA_SPECTRUM", part, np.repeat(sigma[:, None], spw.nchan, axis=1))
+    return int(runs.nrow.sum())
 
 
-def _starting(ms: MeasurementSet, block: Block, mode: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and sigmas (row, corr) of a block."""
-    weight, sigma = block["WEIGHT"], block["SIGMA"]
-    if mode == "weight":
-        return weight, sigma
-    if mode == "sigma":
-        positive = sigma > 0
-        return np.where(positive, 1 / np.where(positive, sigma, 1) ** 2, 0).astype(np.float32), sigma
+def _values(
+    ms: MeasurementSet, mode: str, part: list[Segment], ncorr: int, nyquist: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return WEIGHT and SIGMA of rows, (row, corr)."""
+    shape = (part[0][1], ncorr)
+    weight, sigma = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    if mode == "nyq":
+        auto = ms.read_scalar("ANTENNA1", part) == ms.read_scalar("ANTENNA2", part)
+        weight[:] = np.where(auto, nyquist / 2, nyquist)[:, None]
+        return weight, weight_to_sigma(weight)
     if mode == "ones":
-        return np.ones_like(weight), np.ones_like(sigma)
-    bandwidth_hz = float(np.abs(ms.metadata.spws[block.spw].effective_bw_hz).mean())
-    nyquist = bandwidth_hz * block.exposure * np.where(block.antenna1 == block.antenna2, 1.0, 2.0)
-    value = np.broadcast_to(nyquist[:, None], weight.shape)
-    return value.astype(np.float32), (1 / np.sqrt(value)).astype(np.float32)
+        weight[:] = sigma[:] = 1
+        return weight, sigma
+    ms.read("SIGMA", part, sigma)
+    if mode == "sigma":
+        return sigma_to_weight(sigma), sigma
+    ms.read("WEIGHT", part, weight)
+    return weight, sigma
+
+
+def remove_spectrum(ms: MeasurementSet, column: str) -> None:
+    """Remove WEIGHT_SPECTRUM or SIGMA_SPECTRUM, if it is there."""
+    if column in ms.columns():
+        remove_column(ms, column)

@@ -1,48 +1,54 @@
-"""clearcal: go back to the data as they were before calibration."""
+"""clearcal: reset the calibrated data and the model."""
 
 from __future__ import annotations
 
+import logging
+
+log = logging.getLogger("atacal")
+
 
 def clearcal(vis: str, field: str = "", spw: str = "", intent: str = "", addmodel: bool = False) -> None:
-    """Reset CORRECTED_DATA to DATA, and the model to 1 Jy.
+    """Reset CORRECTED_DATA to DATA and the model to a point source of 1 Jy.
+
+    Where CORRECTED_DATA does not exist it is made, for all data whatever is selected.
 
     Parameters
     ----------
     vis : str
-        Name of the MeasurementSet.
-    field, spw, intent : str
-        Selection in CASA's syntax; empty for all.
+        The MeasurementSet.
+    field : str
+        Fields, names or ids.
+    spw : str
+        Spectral windows; all channels of each are reset.
+    intent : str
+        Scan intents.
     addmodel : bool
-        Add a MODEL_DATA column if there is none.
+        Make a MODEL_DATA column too, if there is none.
 
     Raises
     ------
-    NoSuchTable, SelectionError, WriteError
-
-    Notes
-    -----
-    A MODEL_DATA column that exists is reset to 1 in the parallel hands and 0 in the cross hands; virtual models of the
-    selected fields are removed. WEIGHT and FLAG are left alone, as in CASA.
+    NoSuchTable, TableLocked, SelectionError, EmptySelection, WriteError
     """
-    import numpy as np
-
     from atacal.ms._virtual_model import remove_virtual_models
-    from atacal.ms.columns import ensure_column, unit_point
+    from atacal.ms.columns import ensure_column, fill_column
+    from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection, select
-    from atacal.ms.stream import stream
 
+    messages = task_messages("clearcal", dict(locals()))
     with MeasurementSet(vis, writable=True) as ms:
         selected = select(ms, Selection(field=field, spw=spw, intent=intent))
-        ensure_column(ms, "CORRECTED_DATA")
-        if addmodel:
-            ensure_column(ms, "MODEL_DATA")
-        reset_model = ms.has("MODEL_DATA")
-        for block in stream(ms, selected, ["DATA"]):
-            ms.write("CORRECTED_DATA", block.segments, block["DATA"])
-            if reset_model:
-                cell = unit_point(ms.metadata.pols[block.pol].corr_types)
-                values = np.ascontiguousarray(np.broadcast_to(cell, block["DATA"].shape), np.complex64)
-                ms.write("MODEL_DATA", block.segments, values)
-        ms.flush()
-        remove_virtual_models(ms.path, {int(f) for f in selected.runs.field})
+        made = ensure_column(ms, "CORRECTED_DATA")
+        made_model = ensure_column(ms, "MODEL_DATA") if addmodel else False
+        if made:
+            log.info("clearcal: CORRECTED_DATA made from DATA for all rows; the selection does not matter")
+        else:
+            segments = list(zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True))
+            fill_column(ms, "CORRECTED_DATA", segments=segments)
+            if ms.has("MODEL_DATA") and not made_model:
+                fill_column(ms, "MODEL_DATA", segments=segments)
+            log.info("clearcal: CORRECTED_DATA and the model reset for %d rows", int(selected.runs.nrow.sum()))
+        fields = sorted(set(selected.runs.field.tolist()))
+    if not made or addmodel:
+        remove_virtual_models(vis, None if addmodel and made_model else fields)
+    write_history(vis, "clearcal", messages)

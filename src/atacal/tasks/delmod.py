@@ -1,36 +1,47 @@
-"""delmod: remove models."""
+"""delmod: delete models."""
 
 from __future__ import annotations
 
+import logging
+
+from atacal.errors import ArgumentError
+
+log = logging.getLogger("atacal")
+
 
 def delmod(vis: str, otf: bool = True, field: str = "", scr: bool = False) -> None:
-    """Remove models of a MeasurementSet.
+    """Delete the models of a MeasurementSet: every field is a point source of 1 Jy again.
 
     Parameters
     ----------
     vis : str
-        Name of the MeasurementSet.
+        The MeasurementSet.
     otf : bool
-        Remove virtual models.
+        Delete virtual models (those that setjy keeps in the SOURCE table).
     field : str
-        Fields whose virtual models go; empty for all.
+        Fields whose virtual models are deleted, names or ids; empty for all.
     scr : bool
-        Remove the MODEL_DATA column, whatever ``field``.
+        Delete the MODEL_DATA column, of all fields.
 
     Raises
     ------
-    NoSuchTable, SelectionError, WriteError
+    NoSuchTable, TableLocked, SelectionError, ArgumentError, WriteError
     """
     from atacal.ms._virtual_model import remove_virtual_models
     from atacal.ms.columns import remove_column
+    from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
-    from atacal.ms.selection import Selection, select
+    from atacal.ms.selection import parse_field
 
-    with MeasurementSet(vis, writable=True) as ms:
-        if otf:
-            fields = None
-            if field:
-                fields = {int(f) for f in select(ms, Selection(field=field)).runs.field}
-            remove_virtual_models(ms.path, fields)
+    messages = task_messages("delmod", dict(locals()))
+    if not (otf or scr):
+        raise ArgumentError("delmod: nothing to do; set otf=True, scr=True or both")
+    with MeasurementSet(vis, writable=scr) as ms:
+        numbers = parse_field(field, ms.metadata) if field.strip() else None
         if scr and "MODEL_DATA" in ms.columns():
             remove_column(ms, "MODEL_DATA")
+            log.info("delmod: MODEL_DATA removed from %s", vis)
+    if otf:
+        removed = remove_virtual_models(vis, numbers)
+        log.info("delmod: virtual models removed of fields %s", removed or "(none had one)")
+    write_history(vis, "delmod", messages)

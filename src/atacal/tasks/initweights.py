@@ -1,10 +1,15 @@
-"""initweights: set weights anew."""
+"""initweights: set WEIGHT and SIGMA anew."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Sequence
 
-from atacal.tasks._solving import one_of, only_default
+from atacal.errors import ArgumentError
+
+log = logging.getLogger("atacal")
+
+MODES = ("nyq", "sigma", "weight", "ones", "delwtsp", "delsigsp")
 
 
 def initweights(
@@ -13,43 +18,55 @@ def initweights(
     tsystable: str = "",
     gainfield: str = "",
     interp: str = "",
-    spwmap: list[Any] | None = None,
+    spwmap: Sequence[int] = (),
     dowtsp: bool = False,
 ) -> None:
-    """Set the weights of a MeasurementSet anew.
+    """Set the weights of a whole MeasurementSet anew.
+
+    A WEIGHT_SPECTRUM column that is there already is kept in step with WEIGHT.
 
     Parameters
     ----------
     vis : str
-        Name of the MeasurementSet.
-    wtmode : {'nyq', 'sigma', 'weight', 'ones', 'delwtsp', 'delsigsp'}
-        ``nyq``: WEIGHT = 2 bandwidth x exposure (half of it for autocorrelations) and SIGMA = 1/sqrt(WEIGHT);
-        ``sigma``: WEIGHT = 1/SIGMA^2; ``weight``: WEIGHT_SPECTRUM from WEIGHT; ``ones``: all 1; ``delwtsp`` and
-        ``delsigsp``: remove WEIGHT_SPECTRUM or SIGMA_SPECTRUM.
-    tsystable, gainfield, interp, spwmap
-        CASA's, for its Tsys modes; only their defaults are possible.
+        The MeasurementSet.
+    wtmode : str
+        nyq: WEIGHT = 2 (bandwidth of a channel) (exposure), half of that for autocorrelations, and
+        SIGMA = 1/sqrt(WEIGHT). sigma: WEIGHT = 1/SIGMA^2. weight: WEIGHT_SPECTRUM from WEIGHT (needs dowtsp). ones:
+        both 1. delwtsp, delsigsp: remove WEIGHT_SPECTRUM or SIGMA_SPECTRUM.
+    tsystable : str
+        For modes that are not available; leave it empty.
+    gainfield : str
+        For modes that are not available; leave it empty.
+    interp : str
+        For modes that are not available; leave it empty.
+    spwmap : list of int
+        For modes that are not available; leave it empty.
     dowtsp : bool
-        Add WEIGHT_SPECTRUM. An existing one is always set along.
+        Make a WEIGHT_SPECTRUM column.
 
     Raises
     ------
-    ArgumentError, NoSuchTable, WriteError
+    NoSuchTable, TableLocked, ArgumentError, WriteError
     """
-    one_of("wtmode", wtmode, ("nyq", "sigma", "weight", "ones", "delwtsp", "delsigsp"))
-    why = "it belongs to the Tsys modes, which are not available"
-    for name, value, default in (("tsystable", tsystable, ""), ("gainfield", gainfield, ""), ("interp", interp, "")):
-        only_default(name, value, default, why)
-    only_default("spwmap", spwmap or [], [], why)
-
-    from atacal.ms.columns import remove_column
+    from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
-    from atacal.ms.selection import Selection, select
-    from atacal.ms.weights import initialise_weights
+    from atacal.ms.weights import initialise_weights, remove_spectrum
 
+    messages = task_messages("initweights", dict(locals()))
+    if wtmode not in MODES:
+        raise ArgumentError(f"initweights: wtmode={wtmode!r}; possible are {', '.join(MODES)}")
+    if tsystable or gainfield or interp or len(spwmap):
+        raise ArgumentError(
+            "initweights: tsystable, gainfield, interp and spwmap belong to modes that are not available"
+        )
+    if wtmode == "weight" and not dowtsp:
+        raise ArgumentError("initweights: wtmode='weight' sets WEIGHT_SPECTRUM, so it needs dowtsp=True")
     with MeasurementSet(vis, writable=True) as ms:
-        if wtmode in ("delwtsp", "delsigsp"):
-            column = "WEIGHT_SPECTRUM" if wtmode == "delwtsp" else "SIGMA_SPECTRUM"
-            if column in ms.columns():
-                remove_column(ms, column)
-            return
-        initialise_weights(ms, select(ms, Selection()), wtmode, spectrum=dowtsp or wtmode == "weight")
+        if wtmode == "delwtsp":
+            remove_spectrum(ms, "WEIGHT_SPECTRUM")
+        elif wtmode == "delsigsp":
+            remove_spectrum(ms, "SIGMA_SPECTRUM")
+        else:
+            rows = initialise_weights(ms, wtmode, spectrum=dowtsp)
+            log.info("initweights: weights of %d rows set (%s)", rows, wtmode)
+    write_history(vis, "initweights", messages)
