@@ -154,7 +154,6 @@ def main_table(
         raise WriteError(f"{path}: cannot make the main table: {error}") from error
     tab.putinfo({"type": "Measurement Set", "subType": "", "readme": "This is a MeasurementSet Table\n"})
     tab.putkeyword("MS_VERSION", 2.0)
-    tab.putcolkeyword("FLAG_CATEGORY", "CATEGORY", ["FLAG_CMD", "ORIGINAL", "USER"])  # CASA opens no MS without it
     return tab
 
 
