@@ -15,7 +15,7 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Spw
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
-from atacal.ms.selection import Selection, parse_correlation, parse_field, parse_spw
+from atacal.ms.selection import Selection, parse_correlation, parse_field, parse_intent, parse_spw
 
 log = logging.getLogger("atacal")
 
@@ -50,12 +50,15 @@ class Plan:
         Correlations to take, for the setups that lose some.
     field_ids : int32 (field,), optional
         Output id of every input field, -1 for those that are dropped; None if none is.
+    state_ids : int32 (state,), optional
+        The same for states.
     """
 
     spws: dict[int, SpwPlan]
     ddids: dict[int, int]
     corrs: dict[int, NDArray[np.intp]]
     field_ids: NDArray[np.int32] | None
+    state_ids: NDArray[np.int32] | None
     renumbering: Renumbering
 
     def dominant_shape(self, ms: MeasurementSet, runs: RowRuns) -> tuple[int, int]:
@@ -110,19 +113,26 @@ def make_plan(ms: MeasurementSet, what: Selection, selected: Selected, width: in
     if what.correlation.strip():
         corrs = {p.id: np.flatnonzero(masks[p.id]) if p.id in masks else np.zeros(0, np.intp) for p in md.pols}
     fields = tuple(sorted(set(parse_field(what.field, md)))) if what.field.strip() else None
+    states = tuple(sorted(set(parse_intent(what.intent, md)))) if what.intent.strip() else None
     renumbering = Renumbering(
         spws=tuple(outs),
         all_spws=order == [s.id for s in md.spws],
         ddids=tuple(kept),
         pols=corrs,
         fields=fields,
+        states=states,
     )
     used = {p: c for p, c in corrs.items() if len(c) != md.pols[p].ncorr}
-    field_ids = None
-    if fields is not None:
-        field_ids = np.full(len(md.fields), -1, np.int32)
-        field_ids[list(fields)] = np.arange(len(fields))
-    return Plan(spws, {old: new for new, (old, _, _) in enumerate(kept)}, used, field_ids, renumbering)
+    return Plan(spws, {old: new for new, (old, _, _) in enumerate(kept)}, used, _new_ids(fields, len(md.fields)),
+                _new_ids(states, len(md.state_intents)), renumbering)  # fmt: skip
+
+
+def _new_ids(kept: tuple[int, ...] | None, count: int) -> NDArray[np.int32] | None:
+    if kept is None:
+        return None
+    ids = np.full(count, -1, np.int32)
+    ids[list(kept)] = np.arange(len(kept))
+    return ids
 
 
 def _widths(width: int | Sequence[int], spws: list[int]) -> list[int]:
@@ -146,13 +156,20 @@ def _spw_plan(spw: Spw, mask: NDArray[np.bool_], width: int) -> tuple[SpwPlan, S
     if width > len(index):
         log.warning("split: spw %d has %d selected channels, fewer than width %d", spw.id, len(index), width)
         width = len(index)
-    nchan = len(index) // width
-    if nchan * width < len(index):
-        log.warning(
-            "split: the last %d channels of spw %d do not fill a bin of %d and are dropped",
-            len(index) - nchan * width, spw.id, width,
-        )  # fmt: skip
-    bins = index[: nchan * width].reshape(nchan, width)
+    bins = index.reshape(-1, 1)
+    if width > 1:
+        # bins do not reach over gaps in the selection
+        stretches = np.split(index, np.flatnonzero(np.diff(index) > 1) + 1)
+        bins = np.concatenate([s[: len(s) // width * width].reshape(-1, width) for s in stretches])
+        if not len(bins):
+            raise ArgumentError(f"width={width}: no selected stretch of channels of spw {spw.id} is that wide")
+        if bins.size < len(index):
+            log.warning(
+                "split: %d channels of spw %d do not fill a bin of %d and are dropped",
+                len(index) - bins.size, spw.id, width,
+            )  # fmt: skip
+            channels = bins.ravel()
+    nchan = len(bins)
     freq, chan_width = spw.chan_freq_hz, spw.chan_width_hz
     if width == 1:
         out = SpwOut(

@@ -56,6 +56,8 @@ class Renumbering:
         For the polarization setups that lose correlations, the indices of those that stay.
     fields : tuple of int, optional
         Fields that stay, ascending; None for all.
+    states : tuple of int, optional
+        States that stay, ascending; None for all.
     """
 
     spws: tuple[SpwOut, ...]
@@ -63,6 +65,7 @@ class Renumbering:
     ddids: tuple[tuple[int, int, int], ...]
     pols: Mapping[int, NDArray[np.intp]]
     fields: tuple[int, ...] | None
+    states: tuple[int, ...] | None
 
     def spw_map(self) -> dict[int, int]:
         return {s.source: i for i, s in enumerate(self.spws)} | {-1: -1}
@@ -99,6 +102,7 @@ def copy_subtables(source: str | os.PathLike[str], target: str, main: Any, new: 
         _data_descriptions(source, target, new)
         _polarizations(target, new)
         sources = _fields(target, new)
+        _states(target, new)
         _by_spw(target, new, sources)
         _drop_virtual_models(target)
     except (OSError, RuntimeError) as error:
@@ -166,6 +170,13 @@ def _fields(target: str, new: Renumbering) -> dict[int, int] | None:
         sources = {source: i for i, source in enumerate(order)}
         tab.putcol("SOURCE_ID", np.array([sources.get(int(s), -1) for s in old], np.int32))
     return sources
+
+
+def _states(target: str, new: Renumbering) -> None:
+    if new.states is None:
+        return
+    with opened(os.path.join(target, "STATE"), writable=True) as tab:
+        tab.removerows(sorted(set(range(tab.nrows())) - set(new.states)))
 
 
 def _by_spw(target: str, new: Renumbering, sources: dict[int, int] | None) -> None:

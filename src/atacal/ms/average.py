@@ -86,21 +86,34 @@ class _Sums:
 
 
 @dataclass
-class TimeBin:
-    """Rows of one time bin, summed baseline by baseline.
+class TimeSums:
+    """Sums over time bins, baseline by baseline; a baseline's bin begins with its first row.
 
     Attributes
     ----------
-    baseline : dict of (antenna1, antenna2, feed1, feed2) -> int
-        Where each baseline's sums are.
+    shape : (int, int)
+        (chan, corr).
+    names : tuple of str
+        The data columns.
     """
 
     shape: tuple[int, int]
     names: tuple[str, ...]
-    baseline: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
+    _baseline: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     _sums: dict[str, _Sums] = field(default_factory=dict)
     _rows: dict[str, NDArray] = field(default_factory=dict)
     _size: int = 0
+
+    def ready(self, time: float, span_s: float) -> NDArray[np.intp]:
+        """Return the baselines whose bins began more than ``span_s`` [s] before a time [MJD s]."""
+        if not self._size:
+            return np.zeros(0, np.intp)
+        begun = self._rows["first_half"] > 0
+        return np.flatnonzero(begun & (time - self._rows["first"] > span_s))
+
+    def begun(self) -> NDArray[np.intp]:
+        """Return the baselines that have a bin."""
+        return np.flatnonzero(self._rows["first_half"] > 0) if self._size else np.zeros(0, np.intp)
 
     def add(
         self,
@@ -115,6 +128,7 @@ class TimeBin:
         interval: float,
         exposure: float,
         uvw: NDArray[np.float64],
+        origin: int = 0,
     ) -> None:
         """Add the rows of one integration.
 
@@ -131,12 +145,15 @@ class TimeBin:
         centroid : float64 (row,)
             TIME_CENTROID [MJD s].
         uvw : float64 (row, 3)
+        origin : int
+            A number that the averaged rows that begin here carry.
         """
         at = self._places(keys)
         new = at[self._rows["first_half"][at] == 0]
         # the bin begins with a baseline's first row, be it flagged or not; it ends with its last unflagged one
         self._rows["first"][new] = time
         self._rows["first_half"][new] = interval / 2
+        self._rows["origin"][new] = origin
         dead = flag.all(axis=(1, 2))
         for name, cube in values.items():
             sums = self._sums[name]
@@ -170,9 +187,10 @@ class TimeBin:
         rows[f"{which}plain_uvw"][at] += uvw
 
     def _places(self, keys: NDArray[np.int32]) -> NDArray[np.intp]:
-        found = np.array([self.baseline.setdefault(tuple(k), len(self.baseline)) for k in keys.tolist()], np.intp)
-        if len(self.baseline) > self._size:
-            self._grow(max(len(self.baseline), 2 * self._size))
+        known = self._baseline
+        found = np.array([known.setdefault(tuple(k), len(known)) for k in keys.tolist()], np.intp)
+        if len(known) > self._size:
+            self._grow(max(len(known), 2 * self._size))
         return found
 
     def _grow(self, size: int) -> None:
@@ -191,7 +209,7 @@ class TimeBin:
                 grown(old.bad if old else None, self.shape, np.complex128),
                 grown(old.bad_weight if old else None, self.shape, np.float64),
             )
-        for name in ("first", "first_half"):
+        for name in ("first", "first_half", "origin"):
             self._rows[name] = grown(self._rows.get(name), (), np.float64)
         for which in ("", "bad_"):
             for name in (
@@ -210,10 +228,18 @@ class TimeBin:
                 self._rows[which + name] = grown(self._rows.get(which + name), (3,), np.float64)
         self._size = size
 
-    def result(self) -> TimeAverage:
-        """Return the averages, baselines in the order in which they first appeared."""
-        keys = np.array(list(self.baseline), np.int32).reshape(-1, 4)
-        at = np.arange(len(keys))
+    def take(self, at: NDArray[np.intp]) -> TimeAverage:
+        """Return the averages of some baselines, and begin anew with them."""
+        out = self._averages(at)
+        for sums in self._sums.values():
+            for array in (sums.good, sums.good_weight, sums.seen, sums.bad, sums.bad_weight):
+                array[at] = 0
+        for array in self._rows.values():
+            array[at] = 0
+        return out
+
+    def _averages(self, at: NDArray[np.intp]) -> TimeAverage:
+        keys = np.array(list(self._baseline), np.int32).reshape(-1, 4)[at]
         values, weights = {}, {}
         flag = np.zeros((len(at), *self.shape), bool)
         for name in self.names:
@@ -248,6 +274,7 @@ class TimeBin:
             interval=(last - first).astype(np.float32).astype(np.float64) + rows["first_half"] + pick("last_half"),
             exposure=pick("exposure"),
             uvw=uvw,
+            origin=rows["origin"].astype(np.int64),
         )
 
 
@@ -262,6 +289,7 @@ class TimeAverage:
     values, weights, flag : (row, chan, corr)
     time, centroid, interval, exposure : float64 (row,)
     uvw : float64 (row, 3)
+    origin : int64 (row,)
     """
 
     keys: NDArray[np.int32]
@@ -273,6 +301,7 @@ class TimeAverage:
     interval: NDArray[np.float64]
     exposure: NDArray[np.float64]
     uvw: NDArray[np.float64]
+    origin: NDArray[np.int64]
 
 
 def row_weight(weights: Cube, flag: NDArray[np.bool_]) -> NDArray[np.float32]:

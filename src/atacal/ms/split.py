@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from atacal.errors import ArgumentError, EmptySelection, MissingColumn
 from atacal.ms._split_plan import Plan, SpwPlan, make_plan
 from atacal.ms._subtables import copy_subtables
-from atacal.ms.average import TimeBin, average_channels, row_weight, sigma_to_weight, weight_to_sigma
+from atacal.ms.average import TimeAverage, TimeSums, average_channels, row_weight, sigma_to_weight, weight_to_sigma
 from atacal.ms.create import NewTable, cube_tiles, main_table, put_rows
 from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet, Segment
@@ -37,6 +37,8 @@ _RUN_COLUMNS = {
 }  # fmt: skip
 _KINDS = {"ANTENNA1": np.int32, "ANTENNA2": np.int32, "FEED1": np.int32, "FEED2": np.int32, "FLAG_ROW": np.bool_,
           "PROCESSOR_ID": np.int32, "TIME_CENTROID": np.float64}  # fmt: skip
+_BIN_FILL = 0.999  # CASA, measured: 9.990 s go into a bin of 10 s, 9.9905 s do not
+_ALMA_SUBSCAN_S = 30.0
 _SORT_KEYS = ("obs", "array", "scan", "state", "field", "ddid")
 
 
@@ -99,7 +101,7 @@ def split_ms(
     ------
     TableExists, MissingColumn, ArgumentError, EmptySelection, SelectionError, WriteError
     """
-    what, how = selection or Selection(), options or SplitOptions()
+    what, how = selection or Selection(), _for_telescope(ms, options or SplitOptions())
     columns = data_columns(ms, how.datacolumn)
     new = NewTable(outputvis)
     selected = select(ms, what)
@@ -126,6 +128,14 @@ def split_ms(
         write_history(new.temporary, "split", history)
     log.info("split: %d rows written to %s", nrow, new.path)
     return nrow
+
+
+def _for_telescope(ms: MeasurementSet, how: SplitOptions) -> SplitOptions:
+    """Average ALMA data over subscans when the time bins are longer than these, as CASA does."""
+    if ms.metadata.telescope != "ALMA" or how.timebin_s <= _ALMA_SUBSCAN_S or "state" in how.combine:
+        return how
+    log.info("split: ALMA data and time bins over %g s: averaging over subscans (states) too", _ALMA_SUBSCAN_S)
+    return replace(how, combine=how.combine | {"state"})
 
 
 def data_columns(ms: MeasurementSet, datacolumn: str) -> dict[str, str]:
@@ -311,16 +321,15 @@ class _Work:
                 block["SIGMA_SPECTRUM"] = weight_to_sigma(block["WEIGHT_SPECTRUM"])
         elif self._raw:
             block["WEIGHT"] = sigma_to_weight(block["SIGMA"])
-            if self.spectra:
-                block["WEIGHT_SPECTRUM"] = sigma_to_weight(block["SIGMA_SPECTRUM"])
         return self._named(block, ddid)
 
     def _named(self, block: dict[str, NDArray], ddid: int) -> dict[str, NDArray]:
         """Give columns and ids the output's names and numbers."""
         out = {self.outputs.get(c, c): v for c, v in block.items() if c != "_run"}
         out["DATA_DESC_ID"] = np.full(len(out["TIME"]), self.plan.ddids[ddid], np.int32)
-        if self.plan.field_ids is not None:
-            out["FIELD_ID"] = self.plan.field_ids[out["FIELD_ID"]]
+        for column, ids in (("FIELD_ID", self.plan.field_ids), ("STATE_ID", self.plan.state_ids)):
+            if ids is not None:
+                out[column] = ids[out[column]]
         return {c: np.ascontiguousarray(v) for c, v in out.items()}
 
     def _average_channels(self, block: dict[str, NDArray], width: int) -> None:
@@ -334,40 +343,35 @@ class _Work:
             block |= {"WEIGHT_SPECTRUM": weight, "SIGMA_SPECTRUM": sigma}
 
     def _time_bins(self) -> Iterator[dict[str, NDArray]]:
-        runs = self.runs
+        runs, span = self.runs, _BIN_FILL * self.how.timebin_s
         for first, last in _groups(runs, [k for k in _SORT_KEYS if k not in self.how.combine]):
-            start = first
-            for i in range(first, last):
-                if runs.time[i] - runs.time[start] > self.how.timebin_s:
-                    yield from self._time_bin(start, i)
-                    start = i
-            yield from self._time_bin(start, last)
+            sums: TimeSums | None = None
+            ddid = int(runs.ddid[first])
+            for numbers, segments in self._pieces(runs, first, last):
+                block = self._read(runs, numbers, segments)
+                if block is None:
+                    continue
+                sums = sums or TimeSums(block["FLAG"].shape[1:], tuple(self.outputs))
+                for rows in _integrations(block):
+                    done = sums.ready(float(block["TIME"][rows.start]), span)
+                    if len(done):
+                        yield self._averaged(sums.take(done), ddid)
+                    self._add_to(sums, {c: v[rows] for c, v in block.items()})
+            if sums is not None:
+                yield self._averaged(sums.take(sums.begun()), ddid)
 
-    def _time_bin(self, first: int, last: int) -> Iterator[dict[str, NDArray]]:
-        """Average runs of one time bin."""
-        runs, ddid = self.runs, int(self.runs.ddid[first])
-        spw = self.plan.spws[self.ms.metadata.ddids[ddid].spw]
-        sums: TimeBin | None = None
-        processor = 0
-        for numbers, segments in self._pieces(runs, first, last):
-            block = self._read(runs, numbers, segments)
-            if block is None:
-                continue
-            processor = int(block["PROCESSOR_ID"][0])
-            sums = sums or TimeBin(block["FLAG"].shape[1:], tuple(self.outputs))
-            self._add_to(sums, block)
-        if sums is None:
-            return
-        averaged = sums.result()
-        n, run = len(averaged.time), first
+    def _averaged(self, averaged: TimeAverage, ddid: int) -> dict[str, NDArray]:
+        """Turn averages of time bins into rows to write."""
+        runs, spw = self.runs, self.plan.spws[self.ms.metadata.ddids[ddid].spw]
+        n, run = len(averaged.time), averaged.origin
         block = {
             "TIME": averaged.time, "TIME_CENTROID": averaged.centroid, "INTERVAL": averaged.interval,
             "EXPOSURE": averaged.exposure, "UVW": averaged.uvw, "FLAG": averaged.flag, "FLAG_ROW": np.zeros(n, bool),
-            "PROCESSOR_ID": np.full(n, processor, np.int32), **averaged.values,
+            "PROCESSOR_ID": self._processors(run), **averaged.values,
         }  # fmt: skip
         block |= {c: averaged.keys[:, i].copy() for i, c in enumerate(("ANTENNA1", "ANTENNA2", "FEED1", "FEED2"))}
         for column in ("FIELD_ID", "SCAN_NUMBER", "STATE_ID", "OBSERVATION_ID", "ARRAY_ID"):
-            block[column] = np.full(n, getattr(runs, _RUN_COLUMNS[column])[run], np.int32)
+            block[column] = getattr(runs, _RUN_COLUMNS[column])[run]
         sums_of = averaged.weights
         if spw.width > 1:
             means, sums_of, flag = average_channels(averaged.values, averaged.weights, averaged.flag, spw.width)
@@ -381,28 +385,36 @@ class _Work:
             block["SIGMA"] = weight_to_sigma(row_weight(noise, block["FLAG"]))
         if self.spectra:
             block |= {"WEIGHT_SPECTRUM": weight, "SIGMA_SPECTRUM": weight_to_sigma(noise)}
-        yield self._named(block, ddid)
+        return self._named(block, ddid)
 
-    def _add_to(self, sums: TimeBin, block: dict[str, NDArray]) -> None:
-        weights = self._weights(block)
-        noise = block["WEIGHT"] if "DATA" not in self.outputs else sigma_to_weight(block["SIGMA"])
-        per_row = noise.sum(axis=1, dtype=np.float64)
-        keys = np.stack([block[c] for c in ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2")], axis=1)
-        edges = np.flatnonzero(np.diff(block["_run"])) + 1
-        for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(keys)], strict=True):
-            rows = slice(start, stop)
-            sums.add(
-                keys[rows],
-                {c: block[c][rows] for c in self.outputs},
-                {c: w[rows] for c, w in weights.items()},
-                block["FLAG"][rows],
-                row_weight=per_row[rows],
-                time=float(block["TIME"][start]),
-                centroid=block["TIME_CENTROID"][rows],
-                interval=float(block["INTERVAL"][start]),
-                exposure=float(block["EXPOSURE"][start]),
-                uvw=block["UVW"][rows],
-            )
+    def _processors(self, run: NDArray[np.int64]) -> NDArray[np.int32]:
+        numbers, inverse = np.unique(run, return_inverse=True)
+        first = [int(self.ms.table.getcell("PROCESSOR_ID", int(self.runs.row0[i]))) for i in numbers]
+        return np.array(first, np.int32)[inverse]
+
+    def _add_to(self, sums: TimeSums, block: dict[str, NDArray]) -> None:
+        """Add the rows of one integration."""
+        noise = block["WEIGHT"] if "CORRECTED_DATA" in self.outputs else sigma_to_weight(block["SIGMA"])
+        sums.add(
+            np.stack([block[c] for c in ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2")], axis=1),
+            {c: block[c] for c in self.outputs},
+            self._weights(block),
+            block["FLAG"],
+            row_weight=noise.sum(axis=1, dtype=np.float64),
+            time=float(block["TIME"][0]),
+            centroid=block["TIME_CENTROID"],
+            interval=float(block["INTERVAL"][0]),
+            exposure=float(block["EXPOSURE"][0]),
+            uvw=block["UVW"],
+            origin=int(block["_run"][0]),
+        )
+
+
+def _integrations(block: dict[str, NDArray]) -> Iterator[slice]:
+    """Yield the rows of each run of a block."""
+    edges = np.flatnonzero(np.diff(block["_run"])) + 1
+    for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(block["_run"])], strict=True):
+        yield slice(start, stop)
 
 
 def _output_weights(sums: dict[str, NDArray]) -> tuple[NDArray, NDArray]:

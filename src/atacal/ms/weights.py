@@ -21,8 +21,8 @@ def initialise_weights(ms: MeasurementSet, mode: str, *, spectrum: bool = False)
         Open for writing.
     mode : str
         ``nyq``: WEIGHT = 2 bandwidth exposure (autocorrelations: bandwidth exposure), SIGMA = 1/sqrt(WEIGHT), the
-        bandwidth [Hz] being the effective one of the spw's first channel; ``sigma``: WEIGHT = 1/SIGMA^2; ``ones``: both 1;
-        ``weight``: both as they are.
+        bandwidth [Hz] being the effective one of the spw's first channel; ``sigma``: WEIGHT = 1/SIGMA^2; ``ones``:
+        both 1; ``weight``: both as they are.
     spectrum : bool
         Make a WEIGHT_SPECTRUM column, WEIGHT in every channel. One that exists is set in any case.
 
