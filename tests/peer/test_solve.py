@@ -13,6 +13,7 @@ from atacal.calibrater.gather import gather
 from atacal.calibrater.solutions import condition_data
 from atacal.caltables.disk import read_caltable
 from atacal.caltables.library import Library
+from atacal.caltables.table import SpwSolutions
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.models import SkyModel
 from atacal.ms.selection import Selection, select
@@ -20,9 +21,12 @@ from atacal.solve import intervals
 from atacal.tasks import bandpass, gaincal
 
 REFANT = "15"
+SIM_REFANT = "DA62"
 CENTRE = "0:6~56"
 PHASE_DEG = 0.01
 SNR_MARGIN = 0.05
+EARLY_STOP = 0.05
+"""Errors by which CASA's phases may lie off the minimum of chi-squared."""
 
 SOLVES: dict[str, dict[str, Any]] = {
     "phaseup": {"field": "0", "spw": "0:20~40", "solint": "int", "calmode": "p"},
@@ -80,13 +84,17 @@ def ours(vis: Path, tables: dict[str, str], name: str, directory: Path) -> Path:
 def test_solutions_agree(casa_tables, name, tmp_path):
     vis, tables = casa_tables
     mine = read_caltable(ours(vis, tables, name, tmp_path)).solutions[0]
-    theirs = read_caltable(tables[name]).solutions[0]
+    compare(mine, read_caltable(tables[name]).solutions[0], SOLVES[name])
+
+
+def compare(mine: SpwSolutions, theirs: SpwSolutions, options: dict[str, Any]) -> None:
+    """Assert that two solutions of an spw are the same within a fraction of their errors, and flagged alike."""
     assert mine.param.shape == theirs.param.shape
     for column in ("field", "scan", "obs", "refant"):
         np.testing.assert_array_equal(getattr(mine, column), getattr(theirs, column), err_msg=column)
-    # CASA weighs the time of a phase-only solution by the data's power too, and rounds its weights to 32 bits
-    np.testing.assert_allclose(mine.time, theirs.time, rtol=0, atol=0.1)
-    minsnr = SOLVES[name].get("minsnr", 3.0)
+    # the mean time is weighted: CASA counts the data's power in phase-only solves, and data that a table takes out
+    np.testing.assert_allclose(mine.time, theirs.time, rtol=0, atol=1.0)
+    minsnr = options.get("minsnr", 3.0)
     at_limit = (np.abs(np.maximum(mine.snr, theirs.snr) / minsnr - 1) < SNR_MARGIN) & (mine.flag != theirs.flag)
     same = (mine.flag == theirs.flag) | at_limit
     assert same.mean() >= 0.999, f"{(~same).sum()} flags differ"
@@ -95,10 +103,56 @@ def test_solutions_agree(casa_tables, name, tmp_path):
     difference = np.abs(mine.param - theirs.param)[good] / theirs.error[good]
     assert np.median(difference) < 0.25
     assert np.mean(difference < 1) >= 0.999
-    if SOLVES[name].get("calmode") == "p" and name != "target":
+    if options.get("calmode") == "p":
         degrees = np.abs(np.angle(mine.param[good] / theirs.param[good], deg=True))
-        assert degrees.max() < PHASE_DEG
+        # beyond that only where CASA stopped short of the minimum by a small part of a large error (chi-squared tells);
+        # where it combines spws it brings each one's data to unit amplitude, we their sum
+        limit = 0.05 if options.get("combine") == "spw" else PHASE_DEG
+        assert np.all((degrees < limit) | (difference < EARLY_STOP))
     np.testing.assert_allclose(mine.error[good], theirs.error[good], rtol=0.02)
+
+
+SIMULATED: dict[str, dict[str, Any]] = {
+    "phaseup": {"field": "0", "spw": "*:24~40", "solint": "int", "calmode": "p"},
+    "bandpass": {"field": "0", "combine": "scan", "gaintable": ["phaseup"], "interp": ["nearest"]},
+    "phase_int": {"field": "0,1,2", "solint": "int", "calmode": "p", "gaintable": ["bandpass"]},
+    "amp_inf": {
+        "field": "0,1,2", "solint": "inf", "calmode": "a", "gaintype": "T", "gaintable": ["bandpass", "phase_int"],
+        "interp": ["nearest", "nearest"],
+    },
+    "phase_inf": {"field": "0,1,2", "solint": "inf", "calmode": "p", "gaintable": ["bandpass"]},
+    "offsets": {"field": "0", "combine": "scan", "calmode": "p", "gaintable": ["bandpass"]},
+    "spws_combined": {
+        "field": "2", "solint": "inf", "combine": "spw", "calmode": "p", "gaintype": "T",
+        "gaintable": ["bandpass", "offsets"],
+    },
+}  # fmt: skip
+"""On a simulated block with two spws, a dead polarisation, a low gain, a phase jump and flagged integrations.
+
+Tables of every integration are taken by the nearest: CASA's linear loses antennas beside flagged solutions, since its
+own solution times are a microsecond off.
+"""
+
+
+@pytest.fixture(scope="module")
+def simulated_tables(casa_once, sim_original, tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    vis = tmp_path_factory.mktemp("solve") / "sim.ms"
+    shutil.copytree(sim_original, vis)
+    script = SCRIPT.replace("flagdata(vis=vis, autocorr=True, flagbackup=False)\n", "").replace("14.76", "1.5")
+    return vis, casa_once(script, vis=vis, solves=SIMULATED, refant=SIM_REFANT)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_solutions_agree_on_a_simulated_block(simulated_tables, name, tmp_path):
+    vis, tables = simulated_tables
+    options = dict(SIMULATED[name])
+    options["gaintable"] = [tables[t] for t in options.get("gaintable", [])]
+    task = bandpass if name == "bandpass" else gaincal
+    task(str(vis), str(tmp_path / name), refant=SIM_REFANT, **options)
+    mine, theirs = read_caltable(tmp_path / name).solutions, read_caltable(tables[name]).solutions
+    assert mine.keys() == theirs.keys()
+    for spw in mine:
+        compare(mine[spw], theirs[spw], options)
 
 
 @pytest.mark.parametrize("name", [n for n in SOLVES if not SOLVES[n].get("solnorm")])

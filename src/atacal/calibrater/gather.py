@@ -153,13 +153,13 @@ def _inverse(gain: NDArray[np.complex64], ok: NDArray[np.bool_]) -> NDArray[np.c
 def _chan_factor(factors: Any, nchan: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Inverse of the factors with a channel axis as `accumulate_rows` wants it; one antenna if there is none."""
     if factors is None or (factors.chan_gain is None and factors.full_gain is None):
-        return np.ones((1, 1, 2, nchan), "f4"), np.zeros((1, 1, 2, nchan), "f4"), np.ones((1, 1, nchan), np.bool_)
+        return np.ones((1, 1, 2, nchan), "f4"), np.zeros((1, 1, 2, nchan), "f4"), np.ones((1, 1, 2, nchan), np.bool_)
     gain, ok = np.ones((1, 1, 1, 1), np.complex64), np.ones((1, 1, 1, 1), np.bool_)
     if factors.chan_gain is not None:
         gain, ok = factors.chan_gain[None], factors.chan_ok[None]
     if factors.full_gain is not None:
         gain, ok = gain * factors.full_gain, ok & factors.full_ok
-    return *planes(_inverse(gain, ok)), np.ascontiguousarray(ok.all(-1))
+    return *planes(_inverse(gain, ok)), np.ascontiguousarray(np.moveaxis(ok, -1, -2))
 
 
 def _time_factor(

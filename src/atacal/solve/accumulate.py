@@ -65,31 +65,30 @@ def planes(values: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def _row_mask(mask, flag, wanted, corr_dep_flags, chan_ok_i, chan_ok_j, has_chan):
+def _row_mask(mask, flag, wanted, corr_dep_flags):
     """Weight 1 or 0 of every channel of a row, (corr, chan)."""
     nchan, ncorr = flag.shape
     for c in range(nchan):
         anyflag = False
         for k in range(ncorr):
             anyflag |= flag[c, k]
-        use = wanted[c]
-        if has_chan:
-            use = use and chan_ok_i[c] and chan_ok_j[c]
         for k in range(ncorr):
             bad = flag[c, k] if corr_dep_flags else anyflag
-            mask[k, c] = 1.0 if use and not bad else 0.0
+            mask[k, c] = 1.0 if wanted[c] and not bad else 0.0
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def _products(out_re, out_im, out_b, vis, k, mask, weight, wk, has_chan, ire, iim, jre, jim, mre, mim):
+def _products(out_re, out_im, out_b, vis, k, mask, weight, has_chan, iok, ire, iim, jok, jre, jim, mre, mim):
     """Per-channel terms of the sums: w V conj(M) (real, imaginary) and w |M|^2 of one row and correlation."""
     wchan = weight.shape[0] > 1
-    w0 = weight[0, wk]
+    w0 = weight[0, k]
     for c in range(vis.shape[0]):
         vr, vi = vis[c, 2 * k], vis[c, 2 * k + 1]
-        w = weight[c, wk] if wchan else w0
+        w = weight[c, k] if wchan else w0
         # NaN and infinities (times zero they are NaN) and weights that are not positive count as flagged
         good = mask[c] > 0 and vr * 0 == 0 and vi * 0 == 0 and w > 0
+        if has_chan:
+            good = good and iok[c] and jok[c]
         w = w if good else np.float32(0)
         vr = vr if good else np.float32(0)
         vi = vi if good else np.float32(0)
@@ -130,8 +129,8 @@ def accumulate_rows(
         Channel group of the channel, -1 to skip it.
     chan_re, chan_im : float32 (1 or time slot, 1 or antenna, 2, chan)
         Inverse of the pre-applied factors with a channel axis; one antenna long when there is none.
-    chan_ok : bool (1 or time slot, 1 or antenna, chan)
-        False where either receptor has no solution.
+    chan_ok : bool, same shape
+        False where there is no solution.
     time_slot : int32 (row,); time_inverse, time_ok : complex64, bool (time slot, 1 or antenna, 2);
     time_weight : float32, same shape
         Inverse and weight factors of the pre-applied tables that change with time.
@@ -141,7 +140,8 @@ def accumulate_rows(
 
     Notes
     -----
-    A visibility takes part only when none of its correlations is flagged, as in CASA, unless ``corr_dep_flags``. Each
+    A visibility takes part only when none of its correlations is flagged in the data, as in CASA, unless
+    ``corr_dep_flags``; a pre-applied table without a solution for one receptor takes out that receptor alone. Each
     thread owns the baselines of one residue class, so the result depends neither on the rows of a block nor on timing.
     """
     nrow, nchan, _ = vis.shape
@@ -162,18 +162,19 @@ def accumulate_rows(
             if s < 0 or baseline[row] % NCLASS != thread or flag_row[row]:
                 continue
             i, j, t = antenna1[row], antenna2[row], time_slot[row]
-            if has_time and not (time_ok[t, i, 0] and time_ok[t, i, 1] and time_ok[t, j, 0] and time_ok[t, j, 1]):
-                continue
             tc = t if chan_time else 0
             ic, jc = (i, j) if has_chan else (0, 0)
-            _row_mask(mask, flag[row], wanted, corr_dep_flags, chan_ok[tc, ic], chan_ok[tc, jc], has_chan)
+            _row_mask(mask, flag[row], wanted, corr_dep_flags)
             m = row if mrow else 0
             bl = baseline[row]
             for p in range(npol):
                 k, q = pols[p], receptors[p]
+                if has_time and not (time_ok[t, i, q] and time_ok[t, j, q]):
+                    continue
                 _products(
-                    term[0], term[1], term[2], vis[row], k, mask[k], weight[row], k, has_chan,
-                    chan_re[tc, ic, q], chan_im[tc, ic, q], chan_re[tc, jc, q], chan_im[tc, jc, q],
+                    term[0], term[1], term[2], vis[row], k, mask[k], weight[row], has_chan,
+                    chan_ok[tc, ic, q], chan_re[tc, ic, q], chan_im[tc, ic, q],
+                    chan_ok[tc, jc, q], chan_re[tc, jc, q], chan_im[tc, jc, q],
                     model_re[m, k], model_im[m, k],
                 )  # fmt: skip
                 factor, wf = np.complex128(1.0), np.float64(1.0)
