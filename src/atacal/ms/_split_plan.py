@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,32 @@ from atacal.ms.selected import Selected
 from atacal.ms.selection import Selection, parse_correlation, parse_field, parse_intent, parse_spw
 
 log = logging.getLogger("atacal")
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What `split_ms` makes of the selected rows.
+
+    Attributes
+    ----------
+    datacolumn : str
+        data, corrected, model, float_data: written as DATA (float_data as FLOAT_DATA); all, or several with commas:
+        written under their own names.
+    keepflags : bool
+        Keep rows all of whose data are flagged.
+    width : int or sequence of int
+        Channels to average, one number for all spws or one for each selected spw.
+    timebin_s : float
+        Length of the time bins [s]; 0: no time averaging.
+    combine : frozenset of str
+        scan, state: average over their limits.
+    """
+
+    datacolumn: str = "corrected"
+    keepflags: bool = True
+    width: int | Sequence[int] = 1
+    timebin_s: float = 0.0
+    combine: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, eq=False)
