@@ -105,10 +105,8 @@ def compare(mine: SpwSolutions, theirs: SpwSolutions, options: dict[str, Any]) -
     assert np.mean(difference < 1) >= 0.999
     if options.get("calmode") == "p":
         degrees = np.abs(np.angle(mine.param[good] / theirs.param[good], deg=True))
-        # beyond that only where CASA stopped short of the minimum by a small part of a large error (chi-squared tells);
-        # where it combines spws it brings each one's data to unit amplitude, we their sum
-        limit = 0.05 if options.get("combine") == "spw" else PHASE_DEG
-        assert np.all((degrees < limit) | (difference < EARLY_STOP))
+        # beyond that only where CASA stopped short of the minimum by a small part of a large error (chi-squared tells)
+        assert np.all((degrees < PHASE_DEG) | (difference < EARLY_STOP))
     np.testing.assert_allclose(mine.error[good], theirs.error[good], rtol=0.02)
 
 

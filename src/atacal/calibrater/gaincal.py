@@ -13,7 +13,7 @@ from atacal.calibrater.solve import Groups, SolveSetup, channel_freqs
 from atacal.caltables.table import SpwSolutions
 from atacal.ms.metadata import Metadata
 from atacal.solve.conditioning import normalise
-from atacal.solve.intervals import Slots
+from atacal.solve.intervals import Slots, parse_combine
 
 log = logging.getLogger("atacal")
 
@@ -40,7 +40,13 @@ def gain_setup(
             freq_hz = [channel_freqs(metadata, int(spw), groups) for spw in slots.spw[gathered.slots]]
             return solve_delay_batch(gathered, metadata.nant, freq_hz, refant)
         return solve_batch(
-            gathered, metadata.nant, calmode=calmode, scalar=gaintype == "T", minblperant=minblperant, minsnr=minsnr
+            gathered,
+            metadata.nant,
+            calmode=calmode,
+            scalar=gaintype == "T",
+            minblperant=minblperant,
+            minsnr=minsnr,
+            merge_groups="spw" in parse_combine(combine),
         )
 
     def finish(solutions: dict[int, SpwSolutions]) -> None:

@@ -63,8 +63,25 @@ def condition_data(
     return d, b
 
 
+def _merged(
+    d: NDArray[np.complex128], b: NDArray[np.float64], axis: int
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
+    """Average data over an axis, which stays with length 1; also return the chi-squared that averaging takes away."""
+    total = b.sum(axis, keepdims=True)
+    mean = np.where(total > 0, (b * d).sum(axis, keepdims=True) / np.where(total > 0, total, 1.0), 0.0)
+    lost = (b * np.abs(d) ** 2).sum(axis, keepdims=True) - total * np.abs(mean) ** 2
+    return mean, total, lost
+
+
 def solve_batch(
-    gathered: Gathered, nant: int, *, calmode: str, scalar: bool, minblperant: int, minsnr: float
+    gathered: Gathered,
+    nant: int,
+    *,
+    calmode: str,
+    scalar: bool,
+    minblperant: int,
+    minsnr: float,
+    merge_groups: bool = False,
 ) -> Solved:
     """Solve a batch of slots for antenna gains.
 
@@ -77,21 +94,24 @@ def solve_batch(
         One gain for both polarisations (T Jones) instead of one each.
     minblperant : int
     minsnr : float
+    merge_groups : bool
+        Solve all groups together (combined spws, whose data are brought to unit amplitude one by one).
 
     Returns
     -------
     Solved
     """
     ant1, ant2 = (x.astype(np.int32) for x in np.triu_indices(nant, 1))
-    n, nbaseline, ngroup, _ = gathered.d.shape
     d, b = condition_data(gathered.d, gathered.b, calmode)
+    n, nbaseline, ngroup = len(d), d.shape[1], 1 if merge_groups else d.shape[2]
+    nvis = (b > 0).sum((1, 2, 3) if merge_groups else (1, 3)).reshape(n, ngroup)
     constant = np.zeros((n, ngroup))
-    nvis = (b > 0).sum((1, 3))
+    if merge_groups:
+        d, b, lost = _merged(d, b, axis=2)
+        constant += lost.sum((1, 3))
     if scalar:
-        total = b.sum(3)
-        mean = np.where(total > 0, (b * d).sum(3) / np.where(total > 0, total, 1.0), 0.0)
-        constant = ((b * np.abs(d) ** 2).sum(3) - total * np.abs(mean) ** 2).sum(1)
-        d, b = mean[..., None], total[..., None]
+        d, b, lost = _merged(d, b, axis=3)
+        constant += lost.sum((1, 3))
     npar = d.shape[3]
     flat_d = np.ascontiguousarray(d.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)
     flat_b = np.ascontiguousarray(b.transpose(0, 2, 3, 1)).reshape(-1, nbaseline)

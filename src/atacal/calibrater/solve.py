@@ -141,12 +141,14 @@ def solve_table(
         )
         for spw in selected.channels
     }
+    merged = "spw" in intervals.parse_combine(setup.combine) and not setup.per_channel
+    gather_groups = intervals.spw_groups(selected.channels) if merged else groups
     log.info("For solint = %s, found %d solution intervals.", setup.solint, len(slots))
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
     solved = joined([
         setup.solve(batch, slots, groups)
         for batch in gather(
-            ms, selected, slots, groups,
+            ms, selected, slots, gather_groups,
             library=library, model=model, corr_dep_flags=setup.corr_dep_flags, memory=memory,
         )
     ])  # fmt: skip

@@ -198,3 +198,23 @@ def channel_groups(
     number = (np.cumsum(wanted) - 1) // max(size, 1)
     group[wanted] = number[wanted]
     return group, int(group.max(initial=-1) + 1)
+
+
+def spw_groups(
+    channels: dict[int, NDArray[np.bool_]],
+) -> dict[int, tuple[NDArray[np.int32], int]]:
+    """Give every spw a group of its own, so that spws that are solved together stay apart until they are.
+
+    Parameters
+    ----------
+    channels : dict of spw -> bool (chan,)
+        Selected channels.
+
+    Returns
+    -------
+    dict of spw -> (int32 (chan,), number of spws)
+    """
+    return {
+        spw: (np.where(wanted, i, -1).astype(np.int32), len(channels))
+        for i, (spw, wanted) in enumerate(sorted(channels.items()))
+    }
