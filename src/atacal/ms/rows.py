@@ -92,6 +92,4 @@ def read_row_runs(ms: str | os.PathLike[str]) -> RowRuns:
             pieces.append(piece)
     if not pieces:
         return RowRuns(np.zeros(0, np.int64), np.zeros(0, np.int64), *(np.zeros(0, d) for _, d in _COLUMNS.values()))
-    return RowRuns(
-        **{name: np.concatenate([p[name] for p in pieces]) for name in ("row0", "nrow", *_COLUMNS)}  # type: ignore[arg-type]
-    )
+    return RowRuns(**{name: np.concatenate([p[name] for p in pieces]) for name in ("row0", "nrow", *_COLUMNS)})

@@ -191,7 +191,8 @@ def _read(
             ms.read(column, segments, data[column])
         except RuntimeError as error:
             raise MissingColumn(
-                f"{ms.path}: {column} cannot be read for spw {dd.spw} ({spw.nchan} channels, {ncorr} correlations): {error}"
+                f"{ms.path}: {column} cannot be read for spw {dd.spw} "
+                f"({spw.nchan} channels, {ncorr} correlations): {error}"
             ) from error
     antenna1 = ms.read_scalar("ANTENNA1", segments).astype(np.int32)
     antenna2 = ms.read_scalar("ANTENNA2", segments).astype(np.int32)

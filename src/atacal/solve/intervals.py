@@ -136,7 +136,7 @@ def make_slots(runs: RowRuns, run_spw: NDArray[np.int32], solint_s: float, combi
     """
     nrun = len(runs)
     spw_key = np.zeros(nrun, np.int32) if "spw" in combine else run_spw
-    keys = [runs.array, spw_key]
+    keys: list[NDArray] = [runs.array, spw_key]
     keys += [getattr(runs, name) for name in ("obs", "scan", "field") if name not in combine]
     order = np.lexsort([runs.time, *keys[::-1]])
     new_group = np.ones(nrun, bool)
