@@ -115,18 +115,28 @@ def inverse_square(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(good, 1.0 / np.where(good, sigma, 1.0) ** 2, 0.0).astype(np.float32)
 
 
-def block_spectrum(block: Block, factors: Factors, receptors: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return WEIGHT_SPECTRUM, float32 (row, chan, corr), from SIGMA_SPECTRUM (or SIGMA)."""
-    if "SIGMA_SPECTRUM" in block.data:
-        weight = inverse_square(block["SIGMA_SPECTRUM"])
-    else:
-        nchan = block["DATA"].shape[1]
-        weight = np.repeat(inverse_square(block["SIGMA"])[:, None, :], nchan, axis=1)
-    for end, antenna in enumerate((block.antenna1, block.antenna2)):
-        weight *= factors.spectrum_weight[factors.slot, antenna][:, None, receptors[:, end]]
-        if factors.chan_weight is not None:
-            weight *= factors.chan_weight[factors.slot, antenna][:, :, receptors[:, end]]
-    return weight
+def block_spectrum(
+    block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return WEIGHT_SPECTRUM, float32 (row, chan, corr), from SIGMA_SPECTRUM (or SIGMA), and its `channel_median`."""
+    shape = block["DATA"].shape
+    weights, medians = np.empty(shape, np.float32), np.empty((shape[0], shape[2]), np.float32)
+
+    def share(first: int, last: int) -> None:
+        rows = slice(first, last)
+        out = weights[rows]
+        if "SIGMA_SPECTRUM" in block.data:
+            out[:] = inverse_square(block["SIGMA_SPECTRUM"][rows])
+        else:
+            out[:] = inverse_square(block["SIGMA"][rows])[:, None, :]
+        for end, antenna in enumerate((block.antenna1[rows], block.antenna2[rows])):
+            out *= factors.spectrum_weight[factors.slot[rows], antenna][:, None, receptors[:, end]]
+            if factors.chan_weight is not None:
+                out *= factors.chan_weight[factors.slot[rows], antenna][:, :, receptors[:, end]]
+        medians[rows] = channel_median(out)
+
+    team.run(share, shape[0])  # NumPy lets the other threads run meanwhile
+    return weights, medians
 
 
 _CASA_EVEN_MEAN = 100  # casacore averages the middle two of an even number of values up to this many

@@ -17,7 +17,6 @@ from atacal.apply.block import (
     Team,
     block_spectrum,
     block_weights,
-    channel_median,
     correct_block,
     flag_block,
     receptors_of,
@@ -188,7 +187,7 @@ def _apply_block(
         if mode.calibrate:
             correct_block(block, factors, receptors, team)
             if library.weighs:
-                _write_weights(ms, block, factors, receptors, spectrum=spectrum)
+                _write_weights(ms, block, factors, receptors, team, spectrum=spectrum)
     report.flagged_out += after
     if mode.calibrate:
         ms.write("CORRECTED_DATA", block.segments, block["DATA"])
@@ -197,15 +196,15 @@ def _apply_block(
 
 
 def _write_weights(
-    ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], *, spectrum: bool
+    ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team, *, spectrum: bool
 ) -> None:
     """Write WEIGHT, and WEIGHT_SPECTRUM where there is one: WEIGHT is then its median over channels."""
     if not spectrum:
         ms.write("WEIGHT", block.segments, block_weights(block, factors, receptors))
         return
-    weights = block_spectrum(block, factors, receptors)
+    weights, medians = block_spectrum(block, factors, receptors, team)
     ms.write("WEIGHT_SPECTRUM", block.segments, weights)
-    ms.write("WEIGHT", block.segments, channel_median(weights))
+    ms.write("WEIGHT", block.segments, medians)
 
 
 def wanted_rows(block: Block) -> Block:

@@ -43,9 +43,13 @@ class Gathered:
 
 
 def parallel_hands(pol: Polarization, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return correlation indices and receptors of the parallel hands that a selection keeps."""
+    """Return correlation indices and receptors of the parallel hands that a selection keeps.
+
+    Data of one correlation fill the first receptor whichever it is, as in CASA.
+    """
     keep = [(k, a) for k, (a, _) in enumerate(pol.corr_product) if pol.corrs[k] in PARALLEL and wanted[k]]
-    return np.array([k for k, _ in keep], np.int64), np.array([a for _, a in keep], np.int64)
+    receptors = [0] * len(keep) if pol.ncorr == 1 else [a for _, a in keep]
+    return np.array([k for k, _ in keep], np.int64), np.array(receptors, np.int64)
 
 
 def gather(
