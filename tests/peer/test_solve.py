@@ -92,7 +92,8 @@ def compare(mine: SpwSolutions, theirs: SpwSolutions, options: dict[str, Any]) -
     assert mine.param.shape == theirs.param.shape
     for column in ("field", "scan", "obs", "refant"):
         np.testing.assert_array_equal(getattr(mine, column), getattr(theirs, column), err_msg=column)
-    # the mean time is weighted: CASA counts the data's power in phase-only solves, and data that a table takes out
+    # the mean time is weighted, and CASA counts the data's power too in phase-only solves (0.06 s here); the simulated
+    # block's bandpass differs by 0.7 s for a reason not yet found
     np.testing.assert_allclose(mine.time, theirs.time, rtol=0, atol=1.0)
     minsnr = options.get("minsnr", 3.0)
     at_limit = (np.abs(np.maximum(mine.snr, theirs.snr) / minsnr - 1) < SNR_MARGIN) & (mine.flag != theirs.flag)

@@ -1,4 +1,4 @@
-"""initweights, clearcal and delmod against CASA."""
+"""Models, clearcal and delmod against CASA."""
 
 from __future__ import annotations
 
@@ -8,27 +8,12 @@ import numpy as np
 import pytest
 
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.tasks import applycal, clearcal, delmod, gaincal, initweights, setjy
+from atacal.tasks import applycal, clearcal, delmod, gaincal, setjy
 
 
 def columns(path, names):
     with MeasurementSet(path) as ms:
         return {n: ms.table.getcol(n) for n in names if ms.has(n)}
-
-
-@pytest.mark.parametrize("which", ["ngc5921", "sim_ms"])
-@pytest.mark.parametrize("mode", ["nyq", "sigma", "weight", "ones", "delwtsp", "delsigsp"])
-def test_initweights(casa, which, mode, tmp_path, request):
-    vis = request.getfixturevalue(which)
-    other = tmp_path / "casa.ms"
-    shutil.copytree(vis, other)
-    casa("initweights(vis=vis, wtmode=mode, dowtsp=True); result = {}", vis=other, mode=mode)
-    initweights(str(vis), wtmode=mode, dowtsp=True)
-    names = ("WEIGHT", "SIGMA", "WEIGHT_SPECTRUM", "SIGMA_SPECTRUM")
-    mine, theirs = columns(vis, names), columns(other, names)
-    assert mine.keys() == theirs.keys()
-    for name in mine:
-        np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("scratch", [True, False])

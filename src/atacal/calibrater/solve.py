@@ -134,14 +134,15 @@ def solve_table(
     metadata = ms.metadata
     run_spw = metadata.ddid_spw[selected.runs.ddid]
     solint = intervals.parse_solint(setup.solint)
-    slots = intervals.make_slots(selected.runs, run_spw, solint.seconds, intervals.parse_combine(setup.combine))
+    combine = intervals.parse_combine(setup.combine)
+    slots = intervals.make_slots(selected.runs, run_spw, solint.seconds, combine)
     groups: Groups = {
         spw: intervals.channel_groups(
             selected.channels[spw], metadata.spws[spw].chan_width_hz, solint, per_channel=setup.per_channel
         )
         for spw in selected.channels
     }
-    merged = "spw" in intervals.parse_combine(setup.combine) and not setup.per_channel
+    merged = "spw" in combine and not setup.per_channel
     gather_groups = intervals.spw_groups(selected.channels) if merged else groups
     log.info("For solint = %s, found %d solution intervals.", setup.solint, len(slots))
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
