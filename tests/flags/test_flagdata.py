@@ -10,7 +10,7 @@ import pytest
 from casacore.tables import table
 
 from atacal.errors import ArgumentError, EmptySelection, MissingColumn
-from atacal.flags.geometry import direction_itrf, elevation_deg, shadowed
+from atacal.flags.geometry import shadowed
 from atacal.tasks.flagdata import flagdata
 
 
@@ -144,15 +144,6 @@ def test_shadow_takes_added_antennas(clean: Path) -> None:
     roof = {"0": {"name": "roof", "diameter": 200.0, "position": (place * (1 + 2e-5)).tolist()}}
     rows = run(clean, mode="shadow", addantenna=roof)
     assert rows.whole()[(rows.antenna1 == 0) | (rows.antenna2 == 0)].all()
-
-
-def test_elevation_agrees_with_the_pole() -> None:
-    # the celestial pole stands as high as the (geocentric) latitude, at all times
-    place = np.array([[2225061.87, -5440061.95, -2481682.08]])
-    for time in (5.0e9, 5.0e9 + 20000):
-        south = direction_itrf(time, (0.0, -np.pi / 2))
-        latitude = -np.degrees(np.arcsin(place[0, 2] / np.linalg.norm(place)))
-        assert abs(elevation_deg(place, south)[0] - latitude) < 0.2
 
 
 def test_summary_counts(clean: Path) -> None:

@@ -25,6 +25,7 @@ MODES: list[dict[str, Any]] = [
     {"mode": "quack", "quackinterval": 10.0, "quackincrement": True},
     {"mode": "shadow"}, {"mode": "shadow", "tolerance": 3.0},
     {"mode": "elevation", "lowerlimit": 50.0}, {"mode": "elevation", "upperlimit": 45.0},
+    {"mode": "elevation", "upperlimit": 55.0}, {"mode": "elevation", "lowerlimit": 54.96, "upperlimit": 55.09},
     {"mode": "clip"}, {"mode": "clip", "clipzeros": True}, {"mode": "clip", "clipminmax": [0.0, 0.5]},
     {"mode": "clip", "clipminmax": [0.0, 0.02], "clipoutside": False},
     {"mode": "clip", "clipminmax": [-0.1, 0.1], "correlation": "REAL_ALL"},

@@ -231,7 +231,8 @@ class Library:
                 f"has {', '.join(corrs)} only"
             )
         fields = [self.metadata.fields[f] for f in key["field"]]
-        angle = parallactic_angles(key["time"], fields, self.metadata.antennas) + feed_angles(self.metadata, block.spw)
+        angle = parallactic_angles(key["time"], fields, self.metadata.antennas, self.metadata.time_frame)
+        angle += feed_angles(self.metadata, block.spw)
         matrix = parang_matrix(angle, "circular" if circular else "linear").astype(np.complex64)
         if circular:
             factors.time_gain *= np.stack([matrix[..., 0, 0], matrix[..., 1, 1]], axis=-1)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, InvalidTable, MissingColumn
 from atacal.flags.commands import Command
-from atacal.flags.geometry import direction_itrf, elevation_deg, shadowed
+from atacal.flags.geometry import direction_itrf, shadowed
+from atacal.jones.horizon import elevations
 from atacal.ms._tables import opened
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
@@ -147,14 +148,18 @@ class Elevation:
 
     def __init__(self, command: Command, meta: Metadata) -> None:
         self.lower, self.upper = (float(command.parameters[key]) for key in ("lowerlimit", "upperlimit"))
-        self.fields, self.positions = meta.fields, meta.antenna_positions_m
+        self.meta = meta
 
     def rows(self, block: Block, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
         hit = np.zeros(block.nrow, bool)
-        for rows, time, field in _instants(block.time, block.field, wanted):
-            toward = direction_itrf(time, self.fields[field].phase_dir_rad, aberration=True)
-            el = elevation_deg(self.positions, toward)
-            bad = (el < self.lower) | (el > self.upper)
+        instants = list(_instants(block.time, block.field, wanted))
+        if not instants:
+            return hit
+        times = np.array([time for _, time, _ in instants])
+        fields = [self.meta.fields[field] for _, _, field in instants]
+        elevation = np.degrees(elevations(times, fields, self.meta.antenna_positions_m, self.meta.time_frame))
+        beyond = (elevation < self.lower) | (elevation > self.upper)
+        for (rows, _, _), bad in zip(instants, beyond, strict=True):
             hit[rows] = bad[block.antenna1[rows]] | bad[block.antenna2[rows]]
         return hit
 

@@ -1,7 +1,7 @@
-"""Where a source stands in the frame that turns with the Earth: for shadowing and elevation.
+"""Where a source stands in the frame that turns with the Earth: for shadowing.
 
-Precession and nutation follow IAU 1976/1980 (ERFA); UT1 is taken equal to UTC (under 0.9 s, or 14 arcsec) and polar
-motion is left out. Both agree with CASA's shadowing, and are far below what elevations are flagged by.
+Precession and nutation follow IAU 1976/1980 (ERFA); TIME is taken for UT1 whatever its frame, aberration and polar
+motion are left out: all as in CASA's shadowing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ _TT_MINUS_UTC_S = 69.184
 _MJD0 = 2400000.5
 
 
-def direction_itrf(
-    time_mjd_s: float, direction_rad: tuple[float, float], *, aberration: bool = False
-) -> NDArray[np.float64]:
+def direction_itrf(time_mjd_s: float, direction_rad: tuple[float, float]) -> NDArray[np.float64]:
     """Return the unit vector to a J2000 direction in ITRF axes, shape (3,).
 
     Parameters
@@ -24,8 +22,6 @@ def direction_itrf(
         UTC [MJD s].
     direction_rad : (float, float)
         Right ascension and declination, J2000 [rad].
-    aberration : bool
-        Give the apparent direction: annual aberration, up to 20 arcsec.
     """
     import erfa
 
@@ -33,10 +29,6 @@ def direction_itrf(
     to_true = erfa.pnm80(_MJD0, day + _TT_MINUS_UTC_S / 86400.0)
     turned = erfa.rz(erfa.gst94(_MJD0, day), to_true)
     source = erfa.s2c(*direction_rad)
-    if aberration:
-        _, earth = erfa.epv00(_MJD0, day)
-        source = source + earth["v"] / erfa.DC
-        source = source / np.linalg.norm(source)
     return np.asarray(turned @ source, dtype=np.float64)
 
 
@@ -70,13 +62,3 @@ def shadowed(
     # at the same depth (one pad, listed twice) the later of the two counts as shadowed
     later = np.tri(len(positions_m), k=-1, dtype=bool)
     return np.asarray((overlap & ((depth < 0) | ((depth == 0) & later))).any(axis=1))
-
-
-def elevation_deg(positions_m: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the elevation [deg] of a direction above the plane normal to the geocentric radius, (antenna,).
-
-    casacore's AZEL, which CASA flags by, measures from the geocentric vertical, not the geodetic one: up to 11 arcmin
-    apart.
-    """
-    up = positions_m / np.linalg.norm(positions_m, axis=1, keepdims=True)
-    return np.asarray(np.degrees(np.arcsin(np.clip(up @ direction, -1.0, 1.0))))

@@ -131,6 +131,8 @@ class Metadata:
     ddids: tuple[DataDescription, ...]
     state_intents: tuple[str, ...]
     observations: tuple[Observation, ...]
+    time_frame: str = "UTC"
+    """Frame of TIME; MeasurementSets made from UVFITS have TAI."""
 
     @property
     def name(self) -> str:
@@ -185,6 +187,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     name = os.path.normpath(os.fspath(path))
     with opened(name) as tab:
         columns, nrow = tuple(tab.colnames()), tab.nrows()
+        info = tab.getcolkeywords("TIME").get("MEASINFO", {}) if "TIME" in columns else {}
         if "ANTENNA1" not in columns or "DATA_DESC_ID" not in columns:
             raise InvalidTable(f"{name} is a table but not a MeasurementSet (no ANTENNA1, DATA_DESC_ID columns)")
     for sub in ("ANTENNA", "FIELD", "SPECTRAL_WINDOW", "POLARIZATION", "DATA_DESCRIPTION"):
@@ -201,6 +204,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         ddids=_data_descriptions(name),
         state_intents=_state_intents(name),
         observations=_observations(name),
+        time_frame=str(info.get("Ref", "UTC")),
     )
 
 
