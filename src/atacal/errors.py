@@ -63,3 +63,7 @@ class ModelError(AtacalError):
 
 class WriteError(AtacalError, OSError):
     """Writing failed (a full disk, no permission); what was there before is unharmed."""
+
+
+class DiskFull(WriteError):
+    """There is not enough room on a disk for what would be written; what was there before is unharmed."""

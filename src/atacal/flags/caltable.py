@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -94,7 +94,13 @@ class _CalRows:
             raise WriteError(f"{self.path}: cannot write {column}: {error}") from error
 
 
-def run_on_caltable(path: str, commands: Sequence[Command], *, write: bool = True) -> list[engine.Outcome]:
+def run_on_caltable(
+    path: str | os.PathLike[str],
+    commands: Sequence[Command],
+    *,
+    write: bool = True,
+    ready: Callable[[], object] | None = None,
+) -> list[engine.Outcome]:
     """Apply flag commands to a calibration table, in order.
 
     As in CASA an antenna selection looks at the pair ANTENNA1, ANTENNA2 of each row, of which the second is the
@@ -109,6 +115,8 @@ def run_on_caltable(path: str, commands: Sequence[Command], *, write: bool = Tru
         Of the modes `MODES`.
     write : bool
         False: only find out.
+    ready : callable, optional
+        Called before anything is written, when all commands have been found good.
 
     Returns
     -------
@@ -128,6 +136,8 @@ def run_on_caltable(path: str, commands: Sequence[Command], *, write: bool = Tru
         tasks = [task for o in outcomes if (task := _prepare(rows, o, alone=len(commands) == 1)) is not None]
         if not tasks:
             raise EmptySelection(f"none of the {len(commands)} flag commands matches any solution of {path}")
+        if ready is not None:
+            ready()
         everything = engine.union_of(rows, np.ones(len(rows.runs), bool))
         for spw in np.unique(rows.runs.ddid).tolist():
             block = _block(rows, spw, {"FLAG", *(c for task in tasks for c in task.agent.columns)})

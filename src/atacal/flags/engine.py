@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
 from atacal.ms.selection import select
 from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.transaction import real_name
 
 _log = logging.getLogger("atacal")
 
@@ -61,7 +62,12 @@ class _Task:
 
 
 def run_commands(
-    ms: MeasurementSet, commands: Sequence[Command], *, write: bool = True, memory: int = DEFAULT_MEMORY
+    ms: MeasurementSet,
+    commands: Sequence[Command],
+    *,
+    write: bool = True,
+    ready: Callable[[], object] | None = None,
+    memory: int = DEFAULT_MEMORY,
 ) -> list[Outcome]:
     """Apply flag commands, in order.
 
@@ -75,6 +81,8 @@ def run_commands(
         A command of a list that matches no data is passed over with a warning; a single one is an error.
     write : bool
         False: find out what would be flagged, and write nothing.
+    ready : callable, optional
+        Called before anything is written, when all commands have been found good.
     memory : int
         Bound on the blocks in flight [bytes].
 
@@ -91,6 +99,8 @@ def run_commands(
     tasks = [task for o in outcomes if (task := prepare(ms, o, alone=len(commands) == 1)) is not None]
     if not tasks:
         raise EmptySelection(f"none of the {len(commands)} flag commands matches any data of {ms.path}")
+    if ready is not None:
+        ready()
     union = np.logical_or.reduce([task.runs for task in tasks])
     everything = union_of(ms, union)
     for task in tasks:
@@ -118,7 +128,7 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | Non
     except EmptySelection as error:
         if alone:
             raise
-        _log.warning("Flag command %s matches nothing: %s", command, error)
+        _log.warning("Flag command %s matches nothing: %s", command, real_name(str(error)))
         outcome.matched = False
         return None
     # a feed selection cuts runs of rows into pieces: every other one keeps or drops whole runs

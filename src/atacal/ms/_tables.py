@@ -36,11 +36,14 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
     """
     from casacore.tables import table
 
+    from atacal.ms.transaction import recover  # it opens tables, too
+
     name = os.fspath(path).replace("::", "/")
     if not os.path.isdir(name):
         raise NoSuchTable(f"{name}: no such table{_neighbours(name)}")
     if not os.path.isfile(os.path.join(name, "table.dat")):
         raise InvalidTable(f"{name} is a folder but not a casacore table (it has no table.dat)")
+    recover(name)
     if writable and not os.access(os.path.join(name, "table.dat"), os.W_OK):
         raise WriteError(f"{name} cannot be written: no permission")
     try:

@@ -266,7 +266,7 @@ def flagdata(
     ------
     ArgumentError, SelectionError, EmptySelection, MissingColumn, NoSuchTable, InvalidTable, TableLocked, WriteError
     """
-    given = dict(locals())
+    given: dict[str, Any] = dict(locals())
     given["clipminmax"] = clipminmax or []
     _check(given)
     from atacal.flags import commands as cmd
@@ -275,19 +275,38 @@ def flagdata(
     is_caltable = _is_caltable(vis)
     if savepars and outfile and not overwrite and os.path.exists(outfile):
         raise ArgumentError(f"flagdata: outfile={outfile!r} exists and overwrite is False")
-    reports: list[dict[str, Any]] = []
-    if action not in ("none", ""):
-        if flagbackup and action == "apply" and any(c.mode != "summary" for c in todo):
-            from atacal.flags.backup import backup
-
-            backup(vis)
-        reports = _run(vis, todo, is_caltable, write=action == "apply")
-    if savepars:
-        _save(vis, todo, given, is_caltable)
+    if savepars and not outfile and is_caltable:
+        raise ArgumentError(f"flagdata: {vis} is a calibration table, it has no FLAG_CMD table; give outfile")
+    reports = _carry_out(todo, given, is_caltable)
     from atacal.flags.summary import filtered
 
     reports = [filtered(r, minrel, maxrel, minabs, maxabs) for r in reports]
     return reports[0] if len(reports) == 1 else {f"report{i}": r for i, r in enumerate(reports)}
+
+
+def _carry_out(todo: list[Any], given: Mapping[str, Any], is_caltable: bool) -> list[dict[str, Any]]:
+    """Do all that was asked for; the table changes at the end, all at once."""
+    from atacal.ms.history import task_messages, write_history
+    from atacal.ms.transaction import transaction
+
+    vis, action = given["vis"], given["action"]
+    flags = action == "apply" and any(c.mode != "summary" for c in todo)
+    records = given["savepars"] and not given["outfile"]
+    if not (flags or records):
+        reports = _run(vis, todo, is_caltable) if action in ("calculate", "apply") else []
+        if given["savepars"]:
+            _save(vis, todo, given)
+        return reports
+    columns = ("FLAG", "FLAG_ROW") if flags else ()
+    with transaction(vis, "flagdata", columns=columns, subtables=("HISTORY", "FLAG_CMD")[: 1 + records]) as inside:
+        reports = []
+        if action not in ("none", ""):
+            reports = _run(inside, todo, is_caltable, write=flags, saved=vis if given["flagbackup"] and flags else "")
+        if given["savepars"]:
+            _save(inside, todo, given)
+        if flags and not is_caltable:
+            write_history(inside, "flagdata", task_messages("flagdata", given))
+    return reports
 
 
 def _check(given: Mapping[str, Any]) -> None:
@@ -311,19 +330,26 @@ def _is_caltable(vis: str) -> bool:
         return bool(table.info().get("type") == "Calibration")
 
 
-def _run(vis: str, todo: list[Any], is_caltable: bool, *, write: bool) -> list[dict[str, Any]]:
-    """Run the commands, log what each did, return the summaries."""
-    writable = write and any(c.mode != "summary" for c in todo)
+def _run(
+    path: str | os.PathLike[str], todo: list[Any], is_caltable: bool, *, write: bool = False, saved: str = ""
+) -> list[dict[str, Any]]:
+    """Run the commands, log what each did, return the summaries; first save the flags of the table ``saved``."""
+    from atacal.flags.backup import backup
+
+    def ready() -> None:
+        if saved:
+            backup(saved)
+
     if is_caltable:
         from atacal.flags.caltable import run_on_caltable
 
-        outcomes = run_on_caltable(vis, todo, write=writable)
+        outcomes = run_on_caltable(path, todo, write=write, ready=ready)
     else:
         from atacal.flags.engine import run_commands
         from atacal.ms.measurement_set import MeasurementSet
 
-        with MeasurementSet(vis, writable=writable) as ms:
-            outcomes = run_commands(ms, todo, write=writable)
+        with MeasurementSet(path, writable=write) as ms:
+            outcomes = run_commands(ms, todo, write=write, ready=ready)
     for outcome in outcomes:
         if outcome.matched and outcome.summary is None:
             verb = "unflagged" if outcome.command.mode == "unflag" else "flagged"
@@ -333,12 +359,10 @@ def _run(vis: str, todo: list[Any], is_caltable: bool, *, write: bool) -> list[d
     return [o.summary for o in outcomes if o.summary is not None]
 
 
-def _save(vis: str, todo: list[Any], given: Mapping[str, Any], is_caltable: bool) -> None:
+def _save(path: str | os.PathLike[str], todo: list[Any], given: Mapping[str, Any]) -> None:
     from atacal.flags.record import save_to_file, save_to_table
 
     if given["outfile"]:
         save_to_file(given["outfile"], todo, given["cmdreason"])
-    elif is_caltable:
-        raise ArgumentError(f"flagdata: {vis} is a calibration table, it has no FLAG_CMD table; give outfile")
     else:
-        save_to_table(vis, todo, given["cmdreason"], applied=given["action"] == "apply")
+        save_to_table(path, todo, given["cmdreason"], applied=given["action"] == "apply")
