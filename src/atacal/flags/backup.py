@@ -18,13 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import ArgumentError, InvalidTable, NoSuchTable, TableExists, WriteError
+from atacal.errors import ArgumentError, AtacalError, InvalidTable, NoSuchTable, TableExists, WriteError
 from atacal.ms._tables import opened
 from atacal.ms.columns import tile_shape
+from atacal.ms.space import require_space, reserve
+from atacal.ms.transaction import transaction
 
 LIST_NAME = "FLAG_VERSION_LIST"
 MERGES = ("replace", "and", "or")
 _CHUNK_BYTES = 32 << 20
+_OVERHEAD_BYTES = 300_000
 _log = logging.getLogger("atacal")
 
 
@@ -84,11 +87,13 @@ def save_version(path: str | os.PathLike[str], name: str, comment: str = "", mer
     _require_table(path)
     folder = versions_folder(path)
     target, building = folder / f"flags.{name}", folder / f".flags.{name}.{os.getpid()}"
+    what = f"flag version {name} of {path}"
     try:
         folder.mkdir(exist_ok=True)
-        shutil.rmtree(building, ignore_errors=True)
+        _remove_leftovers(folder)
         with opened(path) as source:
-            _create(str(building), source)
+            require_space(folder, _size_bytes(source), what)
+            _create(building, source, what)
             with opened(building, writable=True) as copy:
                 if merge != "replace" and target.exists():
                     with opened(target) as earlier:
@@ -97,9 +102,12 @@ def save_version(path: str | os.PathLike[str], name: str, comment: str = "", mer
                 else:
                     _copy(source, copy, "replace")
         _step_aside(path, name)
-        building.rename(target)
+        # a name without its table is passed over, a table without its name would be lost: the name comes first
         _write_list(path, [*(v for v, _ in _read_list(path)), Version(name, " ".join(comment.split()))])
+        building.rename(target)
     except (OSError, RuntimeError) as error:
+        if isinstance(error, AtacalError):
+            raise
         raise WriteError(f"{path}: flag version {name} cannot be saved: {error}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -120,8 +128,7 @@ def backup(path: str | os.PathLike[str], prefix: str = "flagdata") -> str:
 def restore_version(path: str | os.PathLike[str], name: str, merge: str = "replace") -> None:
     """Bring a version's flags back into the table.
 
-    Only rows whose flags change are written. The version stays; a restore that is interrupted is completed by
-    restoring again.
+    Only rows whose flags change are written. The version stays; a restore that is interrupted changes nothing.
 
     Parameters
     ----------
@@ -137,13 +144,14 @@ def restore_version(path: str | os.PathLike[str], name: str, merge: str = "repla
     """
     _check_merge(merge)
     version = _require_version(path, name)
-    with opened(version) as source, opened(path, writable=True) as table:
-        if source.nrows() != table.nrows():
-            raise InvalidTable(f"{version} holds flags of {source.nrows()} rows, {path} has {table.nrows()} rows")
-        try:
-            _copy(source, table, merge)
-        except RuntimeError as error:
-            raise WriteError(f"{path}: flag version {name} cannot be restored: {error}") from error
+    with transaction(path, "flagmanager", columns=("FLAG", "FLAG_ROW")) as inside:
+        with opened(version) as source, opened(inside, writable=True) as table:
+            if source.nrows() != table.nrows():
+                raise InvalidTable(f"{version} holds flags of {source.nrows()} rows, {path} has {table.nrows()} rows")
+            try:
+                _copy(source, table, merge)
+            except RuntimeError as error:
+                raise WriteError(f"{path}: flag version {name} cannot be restored: {error}") from error
     _log.info("Restored the flags of %s from version %s", path, name)
 
 
@@ -155,9 +163,12 @@ def delete_version(path: str | os.PathLike[str], name: str) -> None:
     NoSuchTable, ArgumentError, WriteError
     """
     version = _require_version(path, name)
+    aside = version.with_name(f".{version.name}.{os.getpid()}")
     try:
+        _remove_leftovers(version.parent)
         _write_list(path, [v for v, _ in _read_list(path) if v.name != name])
-        shutil.rmtree(version)
+        version.rename(aside)
+        shutil.rmtree(aside)
     except OSError as error:
         raise WriteError(f"{path}: flag version {name} cannot be deleted: {error}") from error
     _log.info("Deleted flag version %s of %s", name, path)
@@ -176,9 +187,12 @@ def rename_version(path: str | os.PathLike[str], old: str, new: str, comment: st
     if target.exists():
         raise TableExists(f"{path} already has a flag version {new}")
     try:
+        lines = [v for v, _ in _read_list(path) if v.name != new]
+        renamed = Version(new, " ".join(comment.split()))
+        # both names first: the one without a table is passed over, whenever we are killed
+        _write_list(path, [w for v in lines for w in ((v, renamed) if v.name == old else (v,))])
         version.rename(target)
-        lines = [v for v, _ in _read_list(path)]
-        _write_list(path, [Version(new, " ".join(comment.split())) if v.name == old else v for v in lines])
+        _write_list(path, [renamed if v.name == old else v for v in lines])
     except OSError as error:
         raise WriteError(f"{path}: flag version {old} cannot be renamed to {new}: {error}") from error
 
@@ -239,25 +253,64 @@ def _step_aside(path: str | os.PathLike[str], name: str) -> None:
         stamp += 1
     aside = f"{name}.old.{stamp}"
     _log.warning("Flag version %s of %s exists; it is now called %s", name, path, aside)
+    lines = [v for v, _ in _read_list(path)]
+    _write_list(path, [w for v in lines for w in ((v, Version(aside, v.comment)) if v.name == name else (v,))])
     here.rename(folder / f"flags.{aside}")
-    _write_list(path, [Version(aside, v.comment) if v.name == name else v for v, _ in _read_list(path)])
+    _write_list(path, [Version(aside, v.comment) if v.name == name else v for v in lines])
 
 
-def _create(name: str, source: Any) -> None:
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left unfinished."""
+    for left in folder.glob(".flags.*"):
+        pid = left.name.rpartition(".")[2]
+        if pid == str(os.getpid()) or (pid.isdigit() and not os.path.exists(f"/proc/{pid}")):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _size_bytes(source: Any) -> int:
+    """Return how much room a version of a table's flags takes: a bit a flag, a bit a row, headers, the last tiles."""
+    cells = {cell for _, _, cell in _stretches(source)}
+    flags = sum(count * cell[0] * cell[1] for _, count, cell in _stretches(source))
+    tiles = sum(int(np.prod(_tile(source))) // 8 for _ in cells)
+    return flags // 8 + tiles + source.nrows() // 8 + _OVERHEAD_BYTES
+
+
+def _tile(source: Any) -> list[int]:
+    """Return the tile (corr, chan, row) for all shapes of flags in a table."""
+    cells = [cell for _, _, cell in _stretches(source)]
+    nchan, ncorr = (max(c[axis] for c in cells) for axis in (0, 1)) if cells else (1, 1)
+    return tile_shape(ncorr, nchan, 1 / 8)
+
+
+def _create(folder: Path, source: Any, what: str) -> None:
     """Make an empty flag table for the rows of ``source``, described as CASA describes it."""
     from casacore.tables import makearrcoldesc, makescacoldesc, maketabdesc, table
 
-    cells = [cell for _, _, cell in _stretches(source)]
-    nchan, ncorr = (max(c[axis] for c in cells) for axis in (0, 1)) if cells else (1, 1)
     columns = [makearrcoldesc("FLAG", False, ndim=2, datamanagertype="TiledShapeStMan", datamanagergroup="TiledFlag")]
     if "FLAG_ROW" in source.colnames():
         columns.append(makescacoldesc("FLAG_ROW", False))
-    spec = {"DEFAULTTILESHAPE": np.array(tile_shape(ncorr, nchan, 1 / 8), np.int32)}
+    spec = {"DEFAULTTILESHAPE": np.array(_tile(source), np.int32)}
     manager = {"TYPE": "TiledShapeStMan", "NAME": "TiledFlag", "SPEC": spec, "COLUMNS": ["FLAG"]}
-    made = table(name, maketabdesc(columns), nrow=source.nrows(), dminfo={"*1": manager}, ack=False)
+    made = table(str(folder), maketabdesc(columns), nrow=source.nrows(), dminfo={"*1": manager}, ack=False)
+    _reserve(made, folder, source, what)
     for row0, count, cell in _stretches(source):
         made.putcol("FLAG", np.zeros((count, *cell), bool), row0, count)
     made.close()
+
+
+def _reserve(made: Any, folder: Path, source: Any, what: str) -> None:
+    """Have the disk set aside room for the flags of each shape: a first row makes the file of each."""
+    rows: dict[tuple[int, int], int] = {}
+    for row0, count, cell in _stretches(source):
+        if cell not in rows:
+            made.putcol("FLAG", np.zeros((1, *cell), bool), row0, 1)
+        rows[cell] = rows.get(cell, 0) + count
+    made.flush()
+    tile = int(np.prod(_tile(source))) // 8 + 1
+    # the files are numbered in the order in which the shapes came
+    files = sorted(folder.glob("*_TSM*"), key=lambda f: int(f.name.rpartition("TSM")[2]))
+    for file, (cell, count) in zip(files, rows.items(), strict=True):
+        reserve(file, count * cell[0] * cell[1] // 8 + tile, what)
 
 
 def _stretches(table: Any) -> Iterator[tuple[int, int, tuple[int, int]]]:
