@@ -144,14 +144,14 @@ def restore_version(path: str | os.PathLike[str], name: str, merge: str = "repla
     """
     _check_merge(merge)
     version = _require_version(path, name)
-    with transaction(path, "flagmanager", columns=("FLAG", "FLAG_ROW")) as inside:
-        with opened(version) as source, opened(inside, writable=True) as table:
-            if source.nrows() != table.nrows():
-                raise InvalidTable(f"{version} holds flags of {source.nrows()} rows, {path} has {table.nrows()} rows")
-            try:
-                _copy(source, table, merge)
-            except RuntimeError as error:
-                raise WriteError(f"{path}: flag version {name} cannot be restored: {error}") from error
+    with (
+        transaction(path, "flagmanager", columns=("FLAG", "FLAG_ROW")) as inside,
+        opened(version) as source,
+        opened(inside, writable=True) as table,
+    ):
+        if source.nrows() != table.nrows():
+            raise InvalidTable(f"{version} holds flags of {source.nrows()} rows, {path} has {table.nrows()} rows")
+        _copy(source, table, merge)
     _log.info("Restored the flags of %s from version %s", path, name)
 
 

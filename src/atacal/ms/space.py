@@ -42,8 +42,8 @@ def require_space(path: str | os.PathLike[str], nbytes: int, what: str) -> None:
         raise WriteError(f"{folder}: cannot find out how much room there is: {error}") from error
     if free < nbytes:
         raise DiskFull(
-            f"no room for {what}: {in_words(nbytes)} are needed, the disk of {folder} has {in_words(free)} free; nothing "
-            "was changed"
+            f"no room for {what}: {in_words(nbytes)} are needed, the disk of {folder} has {in_words(free)} free; "
+            "nothing was changed"
         )
 
 

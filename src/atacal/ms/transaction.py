@@ -23,6 +23,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def transaction(
     *,
     columns: Collection[str] = (),
     replaced: Collection[str] = (),
+    removed: Collection[str] = (),
     subtables: Collection[str] = (),
 ) -> Iterator[Path]:
     """Give the path of a double of a table; what is done to the double is done to the table when the block ends well.
@@ -66,6 +68,8 @@ def transaction(
         removed. Writing to a column that is not named is an error, found at the end.
     replaced : collection of str
         Those of ``columns`` of which every cell will be written: they are not copied, but hold anything at first.
+    removed : collection of str
+        The columns that may be removed.
     subtables : collection of str
         The subtables that will be written, HISTORY, SOURCE...; those that do not exist do not matter.
 
@@ -89,10 +93,10 @@ def transaction(
         owner = _enter(table, task)
         inside = table / WORKPLACE
         try:
-            copies, fresh = _files(table, tab.getdminfo(), columns, replaced)
+            files = _Files.of(table, tab.getdminfo(), columns, replaced, removed)
             there = [s for s in subtables if (table / s).is_dir()]
             before = _stamps(table, there)
-            _double(table, inside, copies, fresh, there, task)
+            _double(table, inside, files, there, task)
             start = _stamps(inside, there)
         except BaseException as error:
             _leave(inside, owner)
@@ -200,28 +204,50 @@ def _remove(inside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _files(
-    table: Path, managers: dict[str, Any], columns: Collection[str], replaced: Collection[str]
-) -> tuple[set[str], set[str]]:
-    """Return the files of some columns, those to copy and those that need only room."""
-    names = {entry.name for entry in os.scandir(table) if not entry.is_dir()}
-    copies = {name for name in ("table.dat", "table.info", "table.mf") if name in names}
-    fresh: set[str] = set()
-    for manager in managers.values():
-        kept = set(manager["COLUMNS"])
-        if not kept & set(columns):
-            continue
-        base = f"table.f{manager['SEQNR']}"
-        files = {n for n in names if n == base or n.startswith((f"{base}_", f"{base}i"))}
-        tiles = {n for n in files if "_TSM" in n} if kept <= set(replaced) else set()
-        fresh |= tiles
-        copies |= files - tiles
-    return copies, fresh
+@dataclass(frozen=True)
+class _Files:
+    """The files of a table by what the double has in their place.
+
+    Attributes
+    ----------
+    copied : set of str
+    fresh : set of str
+        Files of the same size with anything in them.
+    removed : set of str
+        Links that casacore may remove.
+    """
+
+    copied: set[str]
+    fresh: set[str]
+    removed: set[str]
+
+    @classmethod
+    def of(
+        cls,
+        table: Path,
+        managers: dict[str, Any],
+        columns: Collection[str],
+        replaced: Collection[str],
+        removed: Collection[str],
+    ) -> _Files:
+        names = {entry.name for entry in os.scandir(table) if not entry.is_dir()}
+        out = cls({n for n in ("table.dat", "table.info", "table.mf") if n in names}, set(), set())
+        for manager in managers.values():
+            kept = set(manager["COLUMNS"])
+            base = f"table.f{manager['SEQNR']}"
+            files = {n for n in names if n == base or n.startswith((f"{base}_", f"{base}i"))}
+            if kept & set(columns):
+                tiles = {n for n in files if "_TSM" in n} if kept <= set(replaced) else set()
+                out.fresh.update(tiles)
+                out.copied.update(files - tiles)
+            elif kept & set(removed):
+                (out.removed if kept <= set(removed) else out.copied).update(files)
+        return out
 
 
-def _double(table: Path, inside: Path, copies: set[str], fresh: set[str], subtables: list[str], task: str) -> None:
+def _double(table: Path, inside: Path, files: _Files, subtables: list[str], task: str) -> None:
     """Fill the folder: copies of what will be written, links to all else."""
-    parts = [table / name for name in copies | fresh]
+    parts = [table / name for name in files.copied | files.fresh]
     parts += [file for sub in subtables for file in (table / sub).iterdir() if file.is_file()]
     for part in parts:
         if not os.access(part, os.W_OK):
@@ -229,27 +255,39 @@ def _double(table: Path, inside: Path, copies: set[str], fresh: set[str], subtab
     what = f"the changes that {task} makes to {table}"
     require_space(table, sum(p.stat().st_size for p in parts) + _MARGIN_BYTES, what)
     for entry in sorted(os.scandir(table), key=lambda e: e.name):
-        here = inside / entry.name
+        source, here = Path(entry.path), inside / entry.name
         if entry.name.startswith(WORKPLACE):
             continue
         if entry.name in subtables:
             here.mkdir()
-            for file in Path(entry.path).iterdir():
-                _link(file, here) if file.name == _LOCK or file.is_dir() else _copy(file, here / file.name, what)
-        elif entry.name in copies:
-            _copy(Path(entry.path), here, what)
-        elif entry.name in fresh:
-            here.touch()
-            size = os.path.getsize(entry.path)
-            reserve(here, size, what)
-            os.truncate(here, size)
-            shutil.copymode(entry.path, here)
-        else:
-            _link(Path(entry.path), inside)
+            for file in source.iterdir():
+                if file.name == _LOCK or file.is_dir():
+                    _link(file, here / file.name)
+                else:
+                    _copy(file, here / file.name, what)
+        elif entry.name in files.copied:
+            _copy(source, here, what)
+        elif entry.name in files.fresh:
+            _make_room(source, here, what)
+        elif not _link(source, here, hard=entry.name in files.removed):
+            require_space(table, entry.stat().st_size, what)
+            _copy(source, here, what)
+
+
+def _make_room(source: Path, target: Path, what: str) -> None:
+    """Make a file of the size of another."""
+    target.touch()
+    size = source.stat().st_size
+    reserve(target, size, what)
+    os.truncate(target, size)
+    shutil.copymode(source, target)
 
 
 def _copy(source: Path, target: Path, what: str) -> None:
-    """Copy a file, with some room to grow."""
+    """Copy a file, with some room to grow.
+
+    Every byte: a copy that shares its blocks with the original would need more room when it is written.
+    """
     target.touch()
     size = source.stat().st_size
     # storage managers of ids split their buckets when cells in the middle change
@@ -259,17 +297,21 @@ def _copy(source: Path, target: Path, what: str) -> None:
     shutil.copymode(source, target)
 
 
-def _link(source: Path, folder: Path) -> None:
-    """Link a file or a folder; casacore follows symbolic links when it removes a file, hard ones it cannot."""
-    target = folder / source.name
+def _link(source: Path, target: Path, *, hard: bool = False) -> bool:
+    """Link a file or a folder; return False if only a hard link would do and there can be none.
+
+    casacore follows symbolic links when it removes a file.
+    """
     if not source.is_dir():
         try:
             os.link(source, target)
         except OSError:  # another disk, or a file system without hard links
-            pass
+            if hard:
+                return False
         else:
-            return
-    os.symlink(os.path.relpath(source, folder), target)
+            return True
+    os.symlink(os.path.relpath(source, target.parent), target)
+    return True
 
 
 # ---------------------------------------------------------------- putting it into place

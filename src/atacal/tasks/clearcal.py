@@ -27,28 +27,36 @@ def clearcal(vis: str, field: str = "", spw: str = "", intent: str = "", addmode
 
     Raises
     ------
-    NoSuchTable, TableLocked, SelectionError, EmptySelection, WriteError
+    NoSuchTable, TableLocked, SelectionError, EmptySelection, DiskFull, WriteError
     """
     from atacal.ms._virtual_model import remove_virtual_models
-    from atacal.ms.columns import ensure_column, fill_column
+    from atacal.ms.add_column import add_column
+    from atacal.ms.columns import fill_column
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection, select
+    from atacal.ms.transaction import transaction
 
     messages = task_messages("clearcal", dict(locals()))
-    with MeasurementSet(vis, writable=True) as ms:
+    with MeasurementSet(vis) as ms:
         selected = select(ms, Selection(field=field, spw=spw, intent=intent))
-        made = ensure_column(ms, "CORRECTED_DATA")
-        made_model = ensure_column(ms, "MODEL_DATA") if addmodel else False
-        if made:
-            log.info("clearcal: CORRECTED_DATA made from DATA for all rows; the selection does not matter")
-        else:
-            segments = list(zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True))
-            fill_column(ms, "CORRECTED_DATA", segments=segments)
-            if ms.has("MODEL_DATA") and not made_model:
-                fill_column(ms, "MODEL_DATA", segments=segments)
-            log.info("clearcal: CORRECTED_DATA and the model reset for %d rows", int(selected.runs.nrow.sum()))
-        fields = sorted(set(selected.runs.field.tolist()))
-    if not made or addmodel:
-        remove_virtual_models(vis, None if addmodel and made_model else fields)
-    write_history(vis, "clearcal", messages)
+        whole = int(selected.runs.nrow.sum()) == ms.metadata.nrow
+    columns = ("CORRECTED_DATA", "MODEL_DATA")
+    with transaction(
+        vis, "clearcal", columns=columns, replaced=columns if whole else (), subtables=("SOURCE", "HISTORY")
+    ) as inside:
+        with MeasurementSet(inside, writable=True) as ms:
+            made = add_column(ms, "CORRECTED_DATA")
+            made_model = add_column(ms, "MODEL_DATA") if addmodel else False
+            if made:
+                log.info("clearcal: CORRECTED_DATA made from DATA for all rows; the selection does not matter")
+            else:
+                segments = list(zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True))
+                fill_column(ms, "CORRECTED_DATA", segments=segments)
+                if ms.has("MODEL_DATA") and not made_model:
+                    fill_column(ms, "MODEL_DATA", segments=segments)
+                log.info("clearcal: CORRECTED_DATA and the model reset for %d rows", int(selected.runs.nrow.sum()))
+        if not made or addmodel:
+            fields = sorted(set(selected.runs.field.tolist()))
+            remove_virtual_models(inside, None if addmodel and made_model else fields)
+        write_history(inside, "clearcal", messages)

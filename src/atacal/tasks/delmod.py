@@ -25,23 +25,25 @@ def delmod(vis: str, otf: bool = True, field: str = "", scr: bool = False) -> No
 
     Raises
     ------
-    NoSuchTable, TableLocked, SelectionError, ArgumentError, WriteError
+    NoSuchTable, TableLocked, SelectionError, ArgumentError, DiskFull, WriteError
     """
     from atacal.ms._virtual_model import remove_virtual_models
     from atacal.ms.columns import remove_column
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import parse_field
+    from atacal.ms.transaction import transaction
 
     messages = task_messages("delmod", dict(locals()))
     if not (otf or scr):
         raise ArgumentError("delmod: nothing to do; set otf=True, scr=True or both")
-    with MeasurementSet(vis, writable=scr) as ms:
-        numbers = parse_field(field, ms.metadata) if field.strip() else None
-        if scr and "MODEL_DATA" in ms.columns():
-            remove_column(ms, "MODEL_DATA")
-            log.info("delmod: MODEL_DATA removed from %s", vis)
-    if otf:
-        removed = remove_virtual_models(vis, numbers)
-        log.info("delmod: virtual models removed of fields %s", removed or "(none had one)")
-    write_history(vis, "delmod", messages)
+    with transaction(vis, "delmod", removed=("MODEL_DATA",) if scr else (), subtables=("SOURCE", "HISTORY")) as inside:
+        with MeasurementSet(inside, writable=scr) as ms:
+            numbers = parse_field(field, ms.metadata) if field.strip() else None
+            if scr and "MODEL_DATA" in ms.columns():
+                remove_column(ms, "MODEL_DATA")
+                log.info("delmod: MODEL_DATA removed from %s", vis)
+        if otf:
+            gone = remove_virtual_models(inside, numbers)
+            log.info("delmod: virtual models removed of fields %s", gone or "(none had one)")
+        write_history(inside, "delmod", messages)

@@ -46,10 +46,12 @@ def initweights(
 
     Raises
     ------
-    NoSuchTable, TableLocked, ArgumentError, WriteError
+    NoSuchTable, TableLocked, ArgumentError, DiskFull, WriteError
     """
+    from atacal.ms.add_column import add_column
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
+    from atacal.ms.transaction import transaction
     from atacal.ms.weights import initialise_weights, remove_spectrum
 
     messages = task_messages("initweights", dict(locals()))
@@ -61,12 +63,18 @@ def initweights(
         )
     if wtmode == "weight" and not dowtsp:
         raise ArgumentError("initweights: wtmode='weight' sets WEIGHT_SPECTRUM, so it needs dowtsp=True")
-    with MeasurementSet(vis, writable=True) as ms:
-        if wtmode == "delwtsp":
-            remove_spectrum(ms, "WEIGHT_SPECTRUM")
-        elif wtmode == "delsigsp":
-            remove_spectrum(ms, "SIGMA_SPECTRUM")
-        else:
-            rows = initialise_weights(ms, wtmode, spectrum=dowtsp)
-            log.info("initweights: weights of %d rows set (%s)", rows, wtmode)
-    write_history(vis, "initweights", messages)
+    spectra = ("WEIGHT_SPECTRUM",) if wtmode == "weight" else ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM")
+    deleted = {"delwtsp": ("WEIGHT_SPECTRUM",), "delsigsp": ("SIGMA_SPECTRUM",)}.get(wtmode, ())
+    columns = () if deleted else spectra if wtmode == "weight" else ("WEIGHT", "SIGMA", *spectra)
+    with transaction(
+        vis, "initweights", columns=columns, replaced=spectra, removed=deleted, subtables=("HISTORY",)
+    ) as inside:
+        with MeasurementSet(inside, writable=True) as ms:
+            for column in deleted:
+                remove_spectrum(ms, column)
+            if not deleted:
+                if dowtsp or "WEIGHT_SPECTRUM" in ms.columns():
+                    add_column(ms, "WEIGHT_SPECTRUM", fill=False)
+                rows = initialise_weights(ms, wtmode, spectrum=dowtsp)
+                log.info("initweights: weights of %d rows set (%s)", rows, wtmode)
+        write_history(inside, "initweights", messages)

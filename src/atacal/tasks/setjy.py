@@ -101,12 +101,13 @@ def setjy(
 
     Raises
     ------
-    NoSuchTable, TableLocked, ArgumentError, SelectionError, EmptySelection, ModelError, WriteError
+    NoSuchTable, TableLocked, ArgumentError, SelectionError, EmptySelection, ModelError, DiskFull, WriteError
     """
     from atacal.flux.manual import manual_flux
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection
+    from atacal.ms.transaction import transaction
 
     messages = task_messages("setjy", dict(locals()))
     if listmodels:
@@ -117,19 +118,21 @@ def setjy(
         field=field, spw=spw, intent=intent, scan=scan if selectdata or scan else "",
         timerange=timerange, observation=str(observation),
     )  # fmt: skip
-    with MeasurementSet(vis, writable=usescratch) as ms:
-        if standard == "manual":
-            flux = manual_flux(
-                fluxdensity, spix=spix, reffreq=reffreq, polindex=polindex, polangle=polangle, rotmeas=rotmeas
-            )
-            given = [(chosen, flux)]
-        else:
-            given = _from_fluxscale(fluxdict or {}, chosen, ms.metadata)
-        answer: dict[str, Any] = {}
-        for what, flux in given:
-            for number, entry in _set_fluxes(ms, what, flux, scalebychan, usescratch).items():
-                answer.setdefault(number, {}).update(entry)
-    write_history(vis, "setjy", messages)
+    answer: dict[str, Any] = {}
+    columns = ("MODEL_DATA",) if usescratch else ()
+    with transaction(vis, "setjy", columns=columns, subtables=("SOURCE", "HISTORY")) as inside:
+        with MeasurementSet(inside, writable=usescratch) as ms:
+            if standard == "manual":
+                flux = manual_flux(
+                    fluxdensity, spix=spix, reffreq=reffreq, polindex=polindex, polangle=polangle, rotmeas=rotmeas
+                )
+                given = [(chosen, flux)]
+            else:
+                given = _from_fluxscale(fluxdict or {}, chosen, ms.metadata)
+            for what, flux in given:
+                for number, entry in _set_fluxes(ms, what, flux, scalebychan, usescratch).items():
+                    answer.setdefault(number, {}).update(entry)
+        write_history(inside, "setjy", messages)
     return answer | {"format": _FORMAT}
 
 
@@ -175,6 +178,7 @@ def _from_fluxscale(fluxdict: Mapping[str, Any], chosen: Any, metadata: Any) -> 
 
 def _set_fluxes(ms: Any, what: Any, flux: Any, scalebychan: bool, usescratch: bool) -> dict[str, Any]:
     """Set the model of what is selected; return CASA's dict of it."""
+    from atacal.ms.add_column import add_column
     from atacal.ms.selection import select
     from atacal.ms.set_model import ModelSpectrum, set_column, set_virtual
 
@@ -202,6 +206,7 @@ def _set_fluxes(ms: Any, what: Any, flux: Any, scalebychan: bool, usescratch: bo
             )  # fmt: skip
         answer[str(number)] = entry
     if usescratch:
+        add_column(ms, "MODEL_DATA")
         set_column(ms, selected, spectra)
     else:
         set_virtual(ms, selected, spectra)
