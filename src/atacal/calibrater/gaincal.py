@@ -13,7 +13,7 @@ from atacal.calibrater.solve import Groups, SolveSetup, channel_freqs
 from atacal.caltables.table import SpwSolutions
 from atacal.ms.metadata import Metadata
 from atacal.solve.conditioning import normalise
-from atacal.solve.intervals import Slots, parse_combine
+from atacal.solve.intervals import Slots
 
 log = logging.getLogger("atacal")
 
@@ -46,7 +46,6 @@ def gain_setup(
             scalar=gaintype == "T",
             minblperant=minblperant,
             minsnr=minsnr,
-            merge_groups="spw" in parse_combine(combine),
         )
 
     def finish(solutions: dict[int, SpwSolutions]) -> None:

@@ -15,31 +15,65 @@ from atacal.ms.metadata import Polarization
 from atacal.ms.selected import Selected
 from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
 from atacal.solve.accumulate import Sums, accumulate_rows, baseline_index, planes
-from atacal.solve.intervals import Slots
+from atacal.solve.intervals import Slots, split_slots
 
 PARALLEL = ("RR", "LL", "XX", "YY")
 
 
 @dataclass(eq=False)
 class Gathered:
-    """Sums of a batch of slots.
+    """Sums of a batch of slots, each in one part or, where it combines spws or fields, in a part for each.
 
     Attributes
     ----------
     slots : int64 (n,)
         Their numbers in the whole list of slots.
-    d : complex128 (n, baseline, group, 2)
+    part : int64 (m,)
+        Which of ``slots`` each part belongs to, ascending.
+    d : complex128 (m, baseline, group, 2)
         Data divided by the model, averaged; a receptor that was not observed has no weight.
     b : float64, same shape
         Weights.
-    time : float64 (n,)
-        Weighted mean time [MJD s]; NaN without data.
+    time0 : float64 (n,)
+        First time of every slot [MJD s].
+    since : float64 (m, baseline)
+        Weighted mean of a baseline's times [s since ``time0``]; 0 without data.
     """
 
     slots: NDArray[np.int64]
+    part: NDArray[np.int64]
     d: NDArray[np.complex128]
     b: NDArray[np.float64]
-    time: NDArray[np.float64]
+    time0: NDArray[np.float64]
+    since: NDArray[np.float64]
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """Mean time of every slot, weighted as the data are [MJD s], (n,); NaN without data."""
+        return self.mean_time(self.b.sum((2, 3)))
+
+    def mean_time(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean time of every slot [MJD s], (n,), with weights (m, baseline); NaN without weight."""
+        sums = np.zeros((2, len(self.slots)))
+        np.add.at(sums[0], self.part, (weight * self.since).sum(1))
+        np.add.at(sums[1], self.part, weight.sum(1))
+        with np.errstate(invalid="ignore"):
+            return self.time0 + sums[0] / sums[1]
+
+    def merged(self) -> Gathered:
+        """Return the parts of every slot averaged into one."""
+        if len(self.part) == len(self.slots):
+            return self
+        shape = (len(self.slots), *self.d.shape[1:])
+        a, b = np.zeros(shape, np.complex128), np.zeros(shape)
+        np.add.at(a, self.part, self.b * self.d)
+        np.add.at(b, self.part, self.b)
+        weight = self.b.sum((2, 3))
+        times = np.zeros((2, *shape[:2]))
+        np.add.at(times[0], self.part, weight * self.since)
+        np.add.at(times[1], self.part, weight)
+        d, since = (np.where(n > 0, t / np.where(n > 0, n, 1.0), 0.0) for t, n in ((a, b), times))
+        return Gathered(self.slots, np.arange(len(self.slots)), d, b, self.time0, since)
 
 
 def parallel_hands(pol: Polarization, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -61,6 +95,7 @@ def gather(
     library: Any = None,
     model: Any = None,
     corr_dep_flags: bool = False,
+    parts: bool = False,
     memory: int = DEFAULT_MEMORY,
 ) -> Iterator[Gathered]:
     """Accumulate every slot, in batches that fit the memory bound.
@@ -76,6 +111,8 @@ def gather(
     model : object with ``block(block) -> complex64 (1 or row, chan, corr)``
     corr_dep_flags : bool
         Let a correlation take part although another of the same channel is flagged.
+    parts : bool
+        Keep the spws and fields of a slot apart; without it they are averaged.
     memory : int
         Bound [bytes].
 
@@ -89,19 +126,31 @@ def gather(
     # the sums, the averaged data and the solver's copies: about 100 bytes a cell
     batch = max(1, (memory // 3) // max(1, nbaseline * ngroup * 2 * 100))
     index = baseline_index(nant)
-    for start in range(0, len(slots), batch):
-        numbers = np.arange(start, min(start + batch, len(slots)))
-        inside = (slots.of_run >= start) & (slots.of_run < start + len(numbers))
-        sums = Sums.zeros(len(numbers), nbaseline, ngroup, 2)
-        sums.time0[:] = slots.time0[numbers]
-        part = replace(selected, runs=selected.runs[inside])
-        of_run = slots.of_run[inside] - start
-        for block in stream(ms, part, _columns(ms), memory=memory // 2):
-            _add(sums, block, part, of_run, index, groups, ms, library, model, corr_dep_flags)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            d = np.where(sums.b > 0, sums.a / sums.b, 0.0)
-            time = sums.time0 + sums.time[:, 0] / sums.time[:, 1]
-        yield Gathered(numbers, d, sums.b, time)
+    part_of_run, slot_of_part = split_slots(slots, selected.runs, ms.metadata.ddid_spw[selected.runs.ddid])
+    for first, last in _batches(slot_of_part, batch):
+        inside = (part_of_run >= first) & (part_of_run < last)
+        numbers, part = np.unique(slot_of_part[first:last], return_inverse=True)
+        sums = Sums.zeros(last - first, nbaseline, ngroup, 2)
+        sums.time0[:] = slots.time0[slot_of_part[first:last]]
+        chosen = replace(selected, runs=selected.runs[inside])
+        of_run = part_of_run[inside] - first
+        for block in stream(ms, chosen, _columns(ms), memory=memory // 2):
+            _add(sums, block, chosen, of_run, index, groups, ms, library, model, corr_dep_flags)
+        has_time = sums.time[..., 1] > 0
+        d = np.where(sums.b > 0, sums.a / np.where(sums.b > 0, sums.b, 1.0), 0.0)
+        since = np.where(has_time, sums.time[..., 0] / np.where(has_time, sums.time[..., 1], 1.0), 0.0)
+        gathered = Gathered(numbers, part.reshape(-1), d, sums.b, slots.time0[numbers], since)
+        yield gathered if parts else gathered.merged()
+
+
+def _batches(slot_of_part: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """Yield stretches of parts, about ``size`` at a time, that end where a slot ends."""
+    ends = np.append(np.flatnonzero(np.diff(slot_of_part)) + 1, len(slot_of_part))
+    first = 0
+    while first < len(slot_of_part):
+        last = int(ends[max(np.searchsorted(ends, first + size, side="right") - 1, np.searchsorted(ends, first + 1))])
+        yield first, last
+        first = last
 
 
 def _columns(ms: MeasurementSet) -> list[str]:

@@ -73,6 +73,33 @@ def _merged(
     return mean, total, lost
 
 
+def _together(
+    d: NDArray[np.complex128], b: NDArray[np.float64], part: NDArray[np.int64], n: int
+) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Average the parts of each of ``n`` slots.
+
+    Returns
+    -------
+    d, b : (n, baseline, group, 2)
+    constant : float64 (n, group)
+        The chi-squared that averaging takes away.
+    nvis : int64 (n, group)
+        Visibilities with weight, of all parts.
+    """
+    shape = (n, *d.shape[1:])
+    nvis = np.zeros((n, d.shape[2]), np.int64)
+    np.add.at(nvis, part, (b > 0).sum((1, 3)))
+    constant = np.zeros(nvis.shape)
+    if len(part) == n:
+        return d, b, constant, nvis
+    total, mean = np.zeros(shape), np.zeros(shape, np.complex128)
+    np.add.at(total, part, b)
+    np.add.at(mean, part, b * d)
+    mean = np.where(total > 0, mean / np.where(total > 0, total, 1.0), 0.0)
+    np.add.at(constant, part, (b * np.abs(d - mean[part]) ** 2).sum((1, 3)))
+    return mean, total, constant, nvis
+
+
 def solve_batch(
     gathered: Gathered,
     nant: int,
@@ -81,21 +108,19 @@ def solve_batch(
     scalar: bool,
     minblperant: int,
     minsnr: float,
-    merge_groups: bool = False,
 ) -> Solved:
     """Solve a batch of slots for antenna gains.
 
     Parameters
     ----------
     gathered : Gathered
+        Every part is conditioned by itself; then the parts of a slot are solved together.
     nant : int
     calmode : {'p', 'a', 'ap'}
     scalar : bool
         One gain for both polarisations (T Jones) instead of one each.
     minblperant : int
     minsnr : float
-    merge_groups : bool
-        Solve all groups together (combined spws, whose data are brought to unit amplitude one by one).
 
     Returns
     -------
@@ -103,12 +128,9 @@ def solve_batch(
     """
     ant1, ant2 = (x.astype(np.int32) for x in np.triu_indices(nant, 1))
     d, b = condition_data(gathered.d, gathered.b, calmode)
-    n, nbaseline, ngroup = len(d), d.shape[1], 1 if merge_groups else d.shape[2]
-    nvis = (b > 0).sum((1, 2, 3) if merge_groups else (1, 3)).reshape(n, ngroup)
-    constant = np.zeros((n, ngroup))
-    if merge_groups:
-        d, b, lost = _merged(d, b, axis=2)
-        constant += lost.sum((1, 3))
+    time = gathered.mean_time(b.sum((2, 3)))
+    n, nbaseline, ngroup = len(gathered.slots), d.shape[1], d.shape[2]
+    d, b, constant, nvis = _together(d, b, gathered.part, n)
     if scalar:
         d, b, lost = _merged(d, b, axis=3)
         constant += lost.sum((1, 3))
@@ -131,7 +153,7 @@ def solve_batch(
 
     return Solved(
         slots=gathered.slots,
-        time=gathered.time,
+        time=time,
         param=shaped(gain, np.complex64),
         error=shaped(np.where(kept, error, 0.0), np.float32),
         snr=shaped(np.where(kept, snr, 0.0), np.float32),

@@ -142,15 +142,14 @@ def solve_table(
         )
         for spw in selected.channels
     }
-    merged = "spw" in combine and not setup.per_channel
-    gather_groups = intervals.spw_groups(selected.channels) if merged else groups
     log.info("For solint = %s, found %d solution intervals.", setup.solint, len(slots))
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
     solved = joined([
         setup.solve(batch, slots, groups)
         for batch in gather(
-            ms, selected, slots, gather_groups,
-            library=library, model=model, corr_dep_flags=setup.corr_dep_flags, memory=memory,
+            ms, selected, slots, groups,
+            library=library, model=model, corr_dep_flags=setup.corr_dep_flags,
+            parts=setup.kind != "K Jones", memory=memory,
         )
     ])  # fmt: skip
     ngroup = {spw: (groups[spw][1] if setup.kind != "K Jones" else 1) for spw in groups}

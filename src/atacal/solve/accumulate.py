@@ -28,8 +28,8 @@ class Sums:
         ``sum w V conj(M)`` with ``V`` already corrected by the pre-applied tables.
     b : float64, same shape
         ``sum w |M|^2``.
-    time : float64 (slot, 2)
-        ``sum w |M|^2 (t - time0)`` [s] and ``sum w |M|^2``, over every baseline, channel and correlation.
+    time : float64 (slot, baseline, 2)
+        ``sum w |M|^2 (t - time0)`` [s] and ``sum w |M|^2``, over every channel and correlation.
     time0 : float64 (slot,)
         First time of every slot [MJD s].
     """
@@ -42,7 +42,7 @@ class Sums:
     @classmethod
     def zeros(cls, nslot: int, nbaseline: int, ngroup: int, npol: int) -> Sums:
         shape = (nslot, nbaseline, ngroup, npol)
-        return cls(np.zeros(shape, np.complex128), np.zeros(shape), np.zeros((nslot, 2)), np.zeros(nslot))
+        return cls(np.zeros(shape, np.complex128), np.zeros(shape), np.zeros((nslot, nbaseline, 2)), np.zeros(nslot))
 
 
 def baseline_index(nant: int) -> NDArray[np.int32]:
@@ -153,7 +153,6 @@ def accumulate_rows(
     chan_time = chan_re.shape[0] > 1
     has_time = time_inverse.shape[1] > 1
     mrow = model_re.shape[0] > 1
-    part = np.zeros((NCLASS, time_sum.shape[0], 2))
     for thread in prange(NCLASS):
         mask = np.zeros((ncorr, nchan), np.float32)
         term = np.zeros((3, nchan), np.float32)
@@ -199,7 +198,5 @@ def accumulate_rows(
                             a[s, bl, g, q] += value.conjugate() if swap[row] else value
                             b[s, bl, g, q] += term[2, c] * wf
                             wsum += term[2, c]
-                part[thread, s, 0] += wsum * wf * time[row]
-                part[thread, s, 1] += wsum * wf
-    for thread in range(NCLASS):
-        time_sum += part[thread]
+                time_sum[s, bl, 0] += wsum * wf * time[row]
+                time_sum[s, bl, 1] += wsum * wf

@@ -166,6 +166,24 @@ def make_slots(runs: RowRuns, run_spw: NDArray[np.int32], solint_s: float, combi
     return Slots(back[of_run], spw[rank], runs.field[first], runs.scan[first], runs.obs[first], runs.time[first])
 
 
+def split_slots(slots: Slots, runs: RowRuns, run_spw: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Divide slots that combine spws or fields into parts of one spw and field.
+
+    CASA averages each part by itself, makes it phase- or amplitude-only by itself, and only then solves all together.
+
+    Returns
+    -------
+    of_run : int64 (run,)
+        Part of every run.
+    slot : int64 (part,)
+        Slot of every part, ascending.
+    """
+    nspw, nfield = (int(x.max(initial=0)) + 1 for x in (run_spw, runs.field))
+    key = (slots.of_run * nspw + run_spw) * nfield + runs.field
+    parts, of_run = np.unique(key, return_inverse=True)
+    return of_run.reshape(-1), parts // (nspw * nfield)
+
+
 def channel_groups(
     wanted: NDArray[np.bool_], chan_width_hz: NDArray[np.float64], solint: Solint, *, per_channel: bool
 ) -> tuple[NDArray[np.int32], int]:
@@ -198,23 +216,3 @@ def channel_groups(
     number = (np.cumsum(wanted) - 1) // max(size, 1)
     group[wanted] = number[wanted]
     return group, int(group.max(initial=-1) + 1)
-
-
-def spw_groups(
-    channels: dict[int, NDArray[np.bool_]],
-) -> dict[int, tuple[NDArray[np.int32], int]]:
-    """Give every spw a group of its own, so that spws that are solved together stay apart until they are.
-
-    Parameters
-    ----------
-    channels : dict of spw -> bool (chan,)
-        Selected channels.
-
-    Returns
-    -------
-    dict of spw -> (int32 (chan,), number of spws)
-    """
-    return {
-        spw: (np.where(wanted, i, -1).astype(np.int32), len(channels))
-        for i, (spw, wanted) in enumerate(sorted(channels.items()))
-    }
