@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.caltables.folder import replacing
-from atacal.caltables.rows import IDS, PARAM, create_main, order_rows, put_rows
+from atacal.caltables.rows import IDS, PARAM, create_main, group_slots, order_rows, put_rows
 from atacal.caltables.subtables import (
     SUBTABLES,
     is_caltable,
@@ -30,7 +30,6 @@ from atacal.ms.metadata import read_antennas, read_fields, read_spws
 _OLD_FORMATS = ("BPOLY", "GSPLINE", "SPLINE")
 _ROW_BYTES = 160
 _MARGIN_BYTES = 300_000
-_SLOT_DTYPE = np.dtype([(k, IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
 
 
 # ---------------------------------------------------------------- reading
@@ -47,7 +46,8 @@ def read_caltable(path: str | os.PathLike[str]) -> CalTable:
     Returns
     -------
     CalTable
-        Antennas without a row in a slot are flagged, with parameter 1 (Complex) or 0 (Float) and ``row`` -1.
+        Antennas without a row in a slot are flagged, with parameter 1 (Complex) or 0 (Float) and ``row`` -1. A BPOLY
+        table comes tabulated on the channels of its spws (`bpoly_disk.read_bpoly` gives the polynomials).
 
     Raises
     ------
@@ -56,11 +56,15 @@ def read_caltable(path: str | os.PathLike[str]) -> CalTable:
     InvalidTable
         If it is not a calibration table, is damaged, or has unflagged solutions that are not finite.
     CaltableError
-        If it has the old format of BPOLY and GSPLINE tables.
+        If it has the old format of GSPLINE tables.
     TableLocked
         If another process holds it.
     """
+    from atacal.caltables.bpoly_disk import is_bpoly, read_as_bandpass
+
     name = Path(os.path.normpath(os.fspath(path)))
+    if is_bpoly(name):
+        return read_as_bandpass(name)
     with opened(name) as tab:
         keywords = _checked_keywords(name, tab)
         column, dtype = PARAM[keywords["ParType"]]
@@ -95,8 +99,8 @@ def _checked_keywords(name: Path, tab: Any) -> dict[str, Any]:
     keywords, info = dict(tab.getkeywords()), tab.info()
     if info.get("subType") in _OLD_FORMATS or "CAL_DESC" in keywords:
         raise CaltableError(
-            f"{name} is a {info.get('subType')} table in CASA's old calibration table format (polynomials and splines, "
-            "with a CAL_DESC subtable), which cannot be read here; B, G, T, K, D, Tsys and position tables can"
+            f"{name} is a {info.get('subType')} table in CASA's old calibration table format (with a CAL_DESC "
+            "subtable), of which only BPOLY can be read; B, G, T, K, D, Tsys and position tables can, too"
         )
     if "VisCal" not in keywords or keywords.get("ParType") not in PARAM:
         what = f"a table of type {info['type']!r}" if info.get("type") else "a table"
@@ -127,35 +131,11 @@ def _read_ids(name: Path, tab: Any, nant: int, nspw: int) -> dict[str, NDArray]:
     return ids
 
 
-def _slots(ids: dict[str, NDArray], rows: NDArray[np.int64], nant: int) -> tuple[NDArray[np.int64], NDArray]:
-    """Group rows into slots, in the order in which they first appear.
-
-    Returns
-    -------
-    slot : int64 (row,)
-    keys : structured (slot,)
-        time, interval, field, scan, obs of every slot.
-    """
-    keys = np.empty(len(rows), _SLOT_DTYPE)
-    for part in _SLOT_DTYPE.names or ():
-        keys[part] = ids[part][rows]
-    _, group = np.unique(keys, return_inverse=True)
-    # an antenna that comes twice with the same key (after append) belongs to another slot
-    cell = group * nant + ids["ant"][rows]
-    order = np.argsort(cell, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(cell[order]) != 0])
-    again = np.empty(len(rows), np.int64)
-    again[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    _, first, slot = np.unique(group * (again.max() + 1) + again, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))
-    return rank[slot], keys[np.sort(first)]
-
-
 def _read_spw(
     name: Path, tab: Any, spw: int, ids: dict[str, NDArray], nant: int, column: str, dtype: np.dtype
 ) -> SpwSolutions:
     rows = np.flatnonzero(ids["spw"] == spw)
-    slot, keys = _slots(ids, rows, nant)
+    slot, keys = group_slots(ids, rows, nant)
     ant = ids["ant"][rows]
     part = tab if len(rows) == tab.nrows() else tab.selectrows(rows.tolist())
     shape: tuple[int, ...] | None = None
@@ -337,6 +317,8 @@ def _is_old_caltable(path: Path) -> bool:
 
 def _check(table: CalTable) -> None:
     """Refuse what could be written but not be read again."""
+    if table.kind in _OLD_FORMATS:
+        raise CaltableError(f"{table.name}: {table.kind} tables cannot be changed or written channel by channel")
     if table.par_type not in PARAM:
         raise InvalidTable(f"{table.name}: par_type must be Complex or Float, not {table.par_type!r}")
     if not Path(table.subtables_from).is_dir():

@@ -6,6 +6,7 @@ channels and multiplies them. What has no time axis or no channel axis is kept w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.caltables.bpoly import BPolyTable, outside_domain, tabulated
+from atacal.caltables.bpoly_disk import is_bpoly, read_bpoly
 from atacal.caltables.disk import read_caltable
 from atacal.caltables.specs import (
+    Interp,
     as_list,
     map_fields,
     map_spws,
@@ -31,6 +35,8 @@ from atacal.ms._tables import opened
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 from atacal.ms.stream import Block
+
+log = logging.getLogger("atacal")
 
 KEY = np.dtype([("time", np.float64), ("field", np.int32), ("scan", np.int32), ("obs", np.int32)])
 
@@ -161,15 +167,14 @@ class Library:
         for name, gain_field, how, spws, weigh in zip(
             names, fields, interps, per_table_spwmap(spwmap, count), per_table_calwt(calwt, count), strict=True
         ):
-            table = name if isinstance(name, CalTable) else read_caltable(name)
-            check_antennas(table, metadata)
+            table, mapped = _table_and_spws(name, spws, metadata, how)
             uses.append(
                 TableUse(
                     table=table,
                     term=term_of(table.kind, table.name),
                     interp=how,
                     fields=map_fields(gain_field, table, metadata),
-                    spws=map_spws(spws, table, len(metadata.spws)),
+                    spws=mapped,
                     calwt=weigh,
                 )
             )
@@ -238,6 +243,42 @@ class Library:
             factors.time_gain *= np.stack([matrix[..., 0, 0], matrix[..., 1, 1]], axis=-1)
         else:
             factors.matrix = matrix
+
+
+def _table_and_spws(
+    name: str | CalTable, spwmap: Sequence[int], metadata: Metadata, how: Interp
+) -> tuple[CalTable, NDArray[np.int32]]:
+    """Return a table that fits the data, and its spw for every spw of the data."""
+    if not isinstance(name, CalTable) and is_bpoly(name):
+        return polynomials_for(read_bpoly(name), spwmap, metadata, relative=how.freq_relative)
+    table = name if isinstance(name, CalTable) else read_caltable(name)
+    check_antennas(table, metadata)
+    return table, map_spws(spwmap, table, len(metadata.spws))
+
+
+def polynomials_for(
+    poly: BPolyTable, spwmap: Sequence[int], metadata: Metadata, *, relative: bool
+) -> tuple[CalTable, NDArray[np.int32]]:
+    """Tabulate polynomials at the very channels of the data, whatever spw they were solved in.
+
+    With frequencies relative to the spws' centres (``rel``) they are tabulated where they were solved.
+    """
+    table = tabulated(poly, metadata.antennas, metadata.fields, metadata.spws)
+    check_antennas(table, metadata)
+    mapped = map_spws(spwmap, table, len(metadata.spws))
+    solved = poly.polynomials(len(table.antennas))
+    for spw in metadata.spws:
+        one = solved.get(int(mapped[spw.id]))
+        outside = outside_domain(one, spw.chan_freq_hz) if one is not None and not relative else 0
+        if outside:
+            log.warning(
+                "%s: %d of %d channels of spw %d lie outside the frequencies that it was solved for; they take its "
+                "value at the nearest one", poly.name, outside, spw.nchan, spw.id,
+            )  # fmt: skip
+    if relative:
+        return table, mapped
+    table = tabulated(poly, metadata.antennas, metadata.fields, metadata.spws, source_spw=mapped)
+    return table, np.arange(len(metadata.spws), dtype=np.int32)
 
 
 def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Evaluated]) -> Factors:

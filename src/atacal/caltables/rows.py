@@ -28,6 +28,41 @@ IDS = {
 """Scalar columns by our name, in CASA's order."""
 
 
+SLOT_DTYPE = np.dtype([(k, IDS[k][1]) for k in ("time", "interval", "field", "scan", "obs")])
+"""What the solutions of a slot share."""
+
+
+def group_slots(ids: dict[str, NDArray], rows: NDArray[np.int64], nant: int) -> tuple[NDArray[np.int64], NDArray]:
+    """Group rows into slots, in the order in which they first appear.
+
+    Parameters
+    ----------
+    ids : dict
+        Columns by their names in `IDS`, at least those of a slot and ``ant``.
+    rows : int64 (row,)
+    nant : int
+
+    Returns
+    -------
+    slot : int64 (row,)
+    keys : structured (slot,)
+        time, interval, field, scan, obs of every slot.
+    """
+    keys = np.empty(len(rows), SLOT_DTYPE)
+    for part in SLOT_DTYPE.names or ():
+        keys[part] = ids[part][rows]
+    _, group = np.unique(keys, return_inverse=True)
+    # an antenna that comes twice with the same key (after append) belongs to another slot
+    cell = group * nant + ids["ant"][rows]
+    order = np.argsort(cell, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(cell[order]) != 0])
+    again = np.empty(len(rows), np.int64)
+    again[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    _, first, slot = np.unique(group * (again.max() + 1) + again, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return rank[slot], keys[np.sort(first)]
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """The rows to be written, in their order: spw, slot and antenna of each, all int64 (row,)."""

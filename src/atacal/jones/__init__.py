@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from atacal.errors import CaltableError
-from atacal.jones.bandpass import B
+from atacal.jones.bandpass import BPOLY, B
 from atacal.jones.base import Parameters, Term
 from atacal.jones.delay import K
 from atacal.jones.gain import G, T
 from atacal.jones.tsys import TSYS
 
-TERMS = {term.kind: term for term in (G, T, B, K, TSYS)}
+TERMS = {term.kind: term for term in (G, T, B, BPOLY, K, TSYS)}
 """Terms by CASA's VisCal name."""
 
 __all__ = ["TERMS", "Parameters", "Term", "term_of"]

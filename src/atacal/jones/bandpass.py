@@ -18,3 +18,4 @@ def bandpass_weight(par: Parameters) -> NDArray[np.float64]:
 
 
 B = Term("B Jones", per_channel=True, factor=complex_factor, weight=bandpass_weight)
+BPOLY = Term("BPOLY", per_channel=True, factor=complex_factor)

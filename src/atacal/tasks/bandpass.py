@@ -35,7 +35,7 @@ def bandpass(
     degphase: int = 3,
     visnorm: bool = False,
     maskcenter: int = 0,
-    maskedge: int = 5,
+    maskedge: float = 5,
     docallib: bool = False,
     callib: str = "",
     gaintable: list[str] | str = "",
@@ -72,9 +72,11 @@ def bandpass(
     minsnr : float
         Solutions with a smaller signal-to-noise ratio are flagged.
     solnorm : bool
-        Divide each antenna's bandpass by its rms amplitude and its mean phase over the channels.
-    bandtype : {'B'}
-        One solution a channel. (BPOLY is not available yet.)
+        Divide each antenna's bandpass by its rms amplitude (BPOLY: its mean amplitude) and its mean phase over the
+        channels.
+    bandtype : {'B', 'BPOLY'}
+        B: one solution a channel. BPOLY: for each antenna and polarisation a polynomial in frequency of the logarithm
+        of the amplitude, and one of the phase.
     smodel : list of float
         Stokes I, Q, U, V [Jy] of a point source to solve against, instead of the model of the MeasurementSet.
     corrdepflags : bool
@@ -82,11 +84,19 @@ def bandpass(
     append : bool
         Add the solutions to an existing table.
     fillgaps : int
-        Fill gaps of up to this many flagged channels by interpolation.
-    degamp, degphase, visnorm, maskcenter, maskedge, callib
-        CASA's, for BPOLY and library files; only their defaults are possible.
+        Fill gaps of up to this many flagged channels by interpolation (B; polynomials have no gaps).
+    degamp, degphase : int
+        BPOLY: degree of the polynomials of amplitude and phase.
+    visnorm : bool
+        BPOLY: divide each baseline's spectrum by its mean before the fit.
+    maskcenter : int
+        BPOLY: leave out this many channels in the middle of each spw.
+    maskedge : float
+        BPOLY: leave out this percentage of the channels at either edge.
     docallib : bool
         Only False is possible.
+    callib : str
+        Only empty is possible.
     gaintable : list of str
         Tables to apply before solving.
     gainfield, interp : list of str
@@ -113,15 +123,24 @@ def bandpass(
     Every solution channel is solved by itself, as by `gaincal`. The table's channels are the selected ones, with the
     gaps of the selection closed, as in CASA.
 
+    BPOLY: log|V| of the baselines is fitted by the sums of the antennas' polynomials, the phases by their differences,
+    with Chebyshev polynomials over the selected channels, as in CASA; see the page on polynomial bandpasses for where
+    the two differ. ``combine='spw'`` fits one polynomial through all the spws, kept under the first; apply it with
+    ``spwmap``. Antennas whose mean log amplitude has an error above ``1/minsnr`` get no solution.
+
     Examples
     --------
     >>> bandpass("X.ms", "X.bandpass", field="0", refant="DV05", gaintable=["X.phase"])  # doctest: +SKIP
     """
     arguments = dict(locals())
     check_paths(vis, caltable)
-    one_of("bandtype", bandtype, ("B",))
+    one_of("bandtype", bandtype, ("B", "BPOLY"))
+    only_default("callib", callib, "", "library files are not available")
+    if bandtype == "BPOLY":
+        only_default("fillgaps", fillgaps, 0, "polynomials have no gaps to fill")
+        return _solve_polynomials(arguments)
     for name, default in (("degamp", 3), ("degphase", 3), ("visnorm", False), ("maskcenter", 0), ("maskedge", 5)):
-        only_default(name, arguments[name], default, "it belongs to BPOLY, which is not available")
+        only_default(name, arguments[name], default, "it belongs to bandtype='BPOLY'")
 
     from atacal.calibrater.bandpass import bandpass_setup
     from atacal.calibrater.solve import parse_refant, save_table, solve_table
@@ -137,3 +156,29 @@ def bandpass(
         table, stats = solve_table(ms, selected, setup, library=library, smodel=smodel, memory=memory)
     save_table(caltable, table, append=append)
     return {"caltable": caltable, "type": table.kind, "solint": solint, "solvestats": stats}
+
+
+def _solve_polynomials(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Do what `bandpass` does for BPOLY, with its arguments."""
+    from atacal.calibrater.bpoly import PolynomialSetup, save_bpoly, solve_bpoly
+    from atacal.calibrater.solve import parse_refant
+    from atacal.ms.measurement_set import MeasurementSet
+
+    names = (
+        "solint", "combine", "minblperant", "minsnr", "solnorm", "degamp", "degphase", "visnorm", "maskcenter",
+        "maskedge",
+    )  # fmt: skip
+    caltable = arguments["caltable"]
+    with MeasurementSet(arguments["vis"]) as ms:
+        setup = PolynomialSetup(
+            refant=parse_refant(ms.metadata, arguments["refant"]),
+            corr_dep_flags=arguments["corrdepflags"],
+            **{name: arguments[name] for name in names},
+        )
+        selected = solver_selection(ms, arguments)
+        library = solver_library(ms, arguments)
+        table, stats = solve_bpoly(
+            ms, selected, setup, library=library, smodel=arguments["smodel"], memory=arguments["memory"]
+        )
+    save_bpoly(caltable, table, append=arguments["append"])
+    return {"caltable": caltable, "type": "BPOLY", "solint": arguments["solint"], "solvestats": stats}
