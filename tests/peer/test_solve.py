@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atacal.calibrater.gather import gather
-from atacal.calibrater.solutions import condition_data
+from atacal.calibrater.gather import Gathered, gather
+from atacal.calibrater.solutions import _together, condition_data
 from atacal.caltables.disk import read_caltable
 from atacal.caltables.library import Library
 from atacal.caltables.table import SpwSolutions
@@ -26,7 +26,9 @@ CENTRE = "0:6~56"
 PHASE_DEG = 0.01
 SNR_MARGIN = 0.05
 EARLY_STOP = 0.05
-"""Errors by which CASA's phases may lie off the minimum of chi-squared."""
+"""Errors by which CASA's phases may lie off the minimum, where chi-squared shows that CASA stopped before it."""
+TIME_S = 1e-4
+CHI_SQUARED = 1e-6
 
 SOLVES: dict[str, dict[str, Any]] = {
     "phaseup": {"field": "0", "spw": "0:20~40", "solint": "int", "calmode": "p"},
@@ -50,6 +52,14 @@ SOLVES: dict[str, dict[str, Any]] = {
         "gaintable": ["bandpass"],
     },
     "target": {"field": "2", "spw": CENTRE, "solint": "inf", "calmode": "p", "gaintable": ["bandpass"]},
+    "fields_combined_p": {
+        "field": "1,2", "spw": CENTRE, "combine": "scan,field", "calmode": "p", "gaintable": ["bandpass"],
+    },
+    "fields_combined_a": {
+        "field": "0,1", "spw": CENTRE, "combine": "scan,field", "calmode": "a", "gaintable": ["bandpass"],
+    },
+    "bandpass_of_fields": {"field": "0,1", "combine": "scan,field", "gaintable": ["phase_int"]},
+    "uncalibrated": {"field": "0,1", "combine": "scan", "calmode": "p"},
 }  # fmt: skip
 
 SCRIPT = """
@@ -83,32 +93,52 @@ def ours(vis: Path, tables: dict[str, str], name: str, directory: Path) -> Path:
 @pytest.mark.parametrize("name", SOLVES)
 def test_solutions_agree(casa_tables, name, tmp_path):
     vis, tables = casa_tables
-    mine = read_caltable(ours(vis, tables, name, tmp_path)).solutions[0]
-    compare(mine, read_caltable(tables[name]).solutions[0], SOLVES[name])
+    mine = read_caltable(ours(vis, tables, name, tmp_path)).solutions
+    compare(vis, tables, name, SOLVES[name], mine)
 
 
-def compare(mine: SpwSolutions, theirs: SpwSolutions, options: dict[str, Any]) -> None:
-    """Assert that two solutions of an spw are the same within a fraction of their errors, and flagged alike."""
+Solutions = dict[int, SpwSolutions]
+
+
+def compare(vis: Path, tables: dict[str, str], name: str, options: dict[str, Any], mine: Solutions) -> None:
+    """Assert that our solutions are CASA's within a fraction of their errors, flagged alike, and fit no worse."""
+    theirs = read_caltable(tables[name]).solutions
+    assert mine.keys() == theirs.keys()
+    chi2 = None
+    if not options.get("solnorm"):
+        chi2 = chi_squared(vis, tables, options, name.startswith("bandpass"), mine, theirs)
+    for spw in mine:
+        compare_spw(mine[spw], theirs[spw], options, chi2[spw] if chi2 else None)
+
+
+def compare_spw(mine: SpwSolutions, theirs: SpwSolutions, options: dict[str, Any], chi2: np.ndarray | None) -> None:
+    """Compare one spw; ``chi2`` is (2, slot, channel), of ours and of CASA's."""
     assert mine.param.shape == theirs.param.shape
     for column in ("field", "scan", "obs", "refant"):
         np.testing.assert_array_equal(getattr(mine, column), getattr(theirs, column), err_msg=column)
-    # the mean time is weighted, and CASA counts the data's power too in phase-only solves (0.06 s here); the simulated
-    # block's bandpass differs by 0.7 s for a reason not yet found
-    np.testing.assert_allclose(mine.time, theirs.time, rtol=0, atol=1.0)
+    np.testing.assert_allclose(mine.time, theirs.time, rtol=0, atol=TIME_S)
     minsnr = options.get("minsnr", 3.0)
     at_limit = (np.abs(np.maximum(mine.snr, theirs.snr) / minsnr - 1) < SNR_MARGIN) & (mine.flag != theirs.flag)
     same = (mine.flag == theirs.flag) | at_limit
     assert same.mean() >= 0.999, f"{(~same).sum()} flags differ"
     good = ~mine.flag & ~theirs.flag
     assert good.any()
-    difference = np.abs(mine.param - theirs.param)[good] / theirs.error[good]
-    assert np.median(difference) < 0.25
-    assert np.mean(difference < 1) >= 0.999
-    if options.get("calmode") == "p":
-        degrees = np.abs(np.angle(mine.param[good] / theirs.param[good], deg=True))
-        # beyond that only where CASA stopped short of the minimum by a small part of a large error (chi-squared tells)
-        assert np.all((degrees < PHASE_DEG) | (difference < EARLY_STOP))
+    difference = np.abs(mine.param - theirs.param) / np.where(good, theirs.error, 1)
+    assert np.median(difference[good]) < 0.25
+    assert np.mean(difference[good] < 1) >= 0.999
     np.testing.assert_allclose(mine.error[good], theirs.error[good], rtol=0.02)
+    if chi2 is not None:
+        assert np.isfinite(chi2).any()
+        assert np.nanmax(chi2[0] / chi2[1] - 1) <= CHI_SQUARED
+    if options.get("calmode") == "p":
+        degrees = np.abs(np.angle(mine.param / theirs.param, deg=True))
+        apart = good & (degrees >= PHASE_DEG)
+        if apart.any():
+            assert chi2 is not None
+            # CASA stopped short of the minimum, by a small part of the error; ours lies lower
+            assert difference[apart].max() < EARLY_STOP
+            lower = np.broadcast_to((chi2[0] < chi2[1])[:, None, :, None], apart.shape)
+            assert lower[apart].all()
 
 
 SIMULATED: dict[str, dict[str, Any]] = {
@@ -148,53 +178,85 @@ def test_solutions_agree_on_a_simulated_block(simulated_tables, name, tmp_path):
     options["gaintable"] = [tables[t] for t in options.get("gaintable", [])]
     task = bandpass if name == "bandpass" else gaincal
     task(str(vis), str(tmp_path / name), refant=SIM_REFANT, **options)
-    mine, theirs = read_caltable(tmp_path / name).solutions, read_caltable(tables[name]).solutions
-    assert mine.keys() == theirs.keys()
-    for spw in mine:
-        compare(mine[spw], theirs[spw], options)
+    compare(vis, tables, name, options, read_caltable(tmp_path / name).solutions)
 
 
-@pytest.mark.parametrize("name", [n for n in SOLVES if not SOLVES[n].get("solnorm")])
-def test_chi_squared_is_no_higher_than_casas(casa_tables, name, tmp_path):
-    vis, tables = casa_tables
-    paths = (ours(vis, tables, name, tmp_path), Path(tables[name]))
-    mine, theirs = (chi_squared(vis, tables, name, read_caltable(p).solutions[0]) for p in paths)
-    assert np.isfinite(mine).any()
-    assert np.nanmax(mine / theirs - 1) <= 1e-6
+def chi_squared(
+    vis: Path, tables: dict[str, str], options: dict[str, Any], per_channel: bool, mine: Solutions, theirs: Solutions
+) -> dict[int, np.ndarray]:
+    """Chi-squared of both tables' gains on the sums that both solved, by spw (2, slot, channel).
 
-
-def chi_squared(vis: Path, tables: dict[str, str], name: str, solutions) -> np.ndarray:
-    """Chi-squared of a table's gains on the sums that both solved, (slot, channel), NaN where nothing was solved.
-
-    The amplitude that a phase-only solution leaves open is fitted.
+    NaN where nothing was solved. What the tables leave open is fitted: the gains of antennas that took part but were
+    flagged afterwards by one of the two, and the amplitude of a phase-only solution.
     """
-    options = SOLVES[name]
-    per_channel = name.startswith("bandpass")
+    sums, spw_of_slot = conditioned_sums(vis, tables, options, per_channel)
+    calmode = options.get("calmode", "ap")
+    d, b = condition_data(sums.d, sums.b, calmode)
+    times = sums.mean_time(b.sum((2, 3)))
+    d, b, lost, _ = _together(d, b, sums.part, len(sums.slots))
+    found = {}
+    for spw, solved in mine.items():
+        good = ~solved.flag & ~theirs[spw].flag
+        found[spw] = np.full((2, *good.shape[:3:2]), np.nan)
+        for k, time in enumerate(solved.time):
+            (slot,) = np.flatnonzero((spw_of_slot == spw) & (np.abs(times - time) < 10 * TIME_S))
+            data, weight = (x[slot, :, : good.shape[2]] for x in (d, b))
+            for which, param in enumerate((solved.param[k], theirs[spw].param[k])):
+                value = misfit(data, weight, param, good[k], calmode, options.get("minblperant", 4))
+                found[spw][which, k] = value + np.where(np.isfinite(value), lost[slot, : good.shape[2]], np.nan)
+    return found
+
+
+def misfit(d: np.ndarray, b: np.ndarray, param: np.ndarray, good: np.ndarray, calmode: str, least: int) -> np.ndarray:
+    """Chi-squared by channel of d, b (baseline, channel, 2) and param, good (antenna, channel, 1 or 2)."""
+    nant = len(param)
+    ant1, ant2 = np.triu_indices(nant, 1)
+    data, weight = np.zeros((2, nant, nant, *d.shape[1:]), complex)
+    data[ant1, ant2], data[ant2, ant1] = d, d.conj()
+    weight[ant1, ant2] = weight[ant2, ant1] = b
+    weight = weight.real
+    seen = weight.sum(3, keepdims=True) > 0 if param.shape[2] == 1 else weight > 0
+    active = np.ones(param.shape, bool)
+    for _ in range(nant):
+        active &= (seen & active).sum(1) >= least
+    gain = np.where(good, param, 0).astype(complex)
+    weight = weight * active * active[:, None]
+    for _ in range(100):
+        for k in np.flatnonzero((active & ~good).any((1, 2))):
+            top, bottom = (weight[k] * data[k] * gain).sum(0), (weight[k] * np.abs(gain) ** 2).sum(0)
+            if param.shape[2] == 1:
+                top, bottom = top.sum(1, keepdims=True), bottom.sum(1, keepdims=True)
+            fitted = top / np.where(bottom > 0, bottom, 1)
+            fitted = fitted.real if calmode == "a" else fitted
+            gain[k] = np.where(active[k] & ~good[k], fitted, gain[k])
+    model = (gain[ant1] * gain[ant2].conj()) * np.ones(2)
+    used = weight[ant1, ant2]
+    if calmode == "p":
+        # one real factor a polarisation is free
+        scale = (used * (d * model.conj()).real).sum(0) / np.maximum((used * np.abs(model) ** 2).sum(0), 1e-30)
+        model = model * scale
+    value = (used * np.abs(d - model) ** 2).sum((0, 2))
+    return np.where(used.sum((0, 2)) > 0, value, np.nan)
+
+
+def conditioned_sums(
+    vis: Path, tables: dict[str, str], options: dict[str, Any], per_channel: bool
+) -> tuple[Gathered, np.ndarray]:
+    """The sums that a solve is made from, and the spw of every slot; ``options`` name tables by key or by path."""
     with MeasurementSet(vis) as ms:
         keys = ("field", "spw", "uvrange", "antenna")
         selected = select(ms, Selection(**{k: options.get(k, "") for k in keys}), autocorr=False)
         solint = intervals.parse_solint(options.get("solint", "inf"))
         combine = intervals.parse_combine(options.get("combine", "scan" if per_channel else ""))
-        run_spw = ms.metadata.ddid_spw[selected.runs.ddid]
-        slots = intervals.make_slots(selected.runs, run_spw, solint.seconds, combine)
-        width = ms.metadata.spws[0].chan_width_hz
-        groups = {0: intervals.channel_groups(selected.channels[0], width, solint, per_channel=per_channel)}
-        names = [tables[t] for t in options.get("gaintable", [])]
-        library = Library.build(ms, gaintable=names) if names else None
-        (sums,) = gather(ms, selected, slots, groups, library=library, model=SkyModel.of(ms))
-    calmode = options.get("calmode", "ap")
-    d, b = condition_data(sums.d, sums.b, calmode)
-    ant1, ant2 = np.triu_indices(solutions.param.shape[1], 1)
-    gain = np.broadcast_to(solutions.param, (*solutions.param.shape[:3], 2)).astype(complex)
-    good = np.broadcast_to(~solutions.flag, gain.shape)
-    model = gain[:, ant1] * gain[:, ant2].conj()
-    weight = b * good[:, ant1] * good[:, ant2]
-    if calmode == "p":
-        # one real factor a slot and polarisation is free
-        scale = (weight * (d * model.conj()).real).sum(1) / np.maximum((weight * np.abs(model) ** 2).sum(1), 1e-30)
-        model = model * scale[:, None]
-    value = (weight * np.abs(d - model) ** 2).sum((1, 3))
-    return np.where(weight.sum((1, 3)) > 0, value, np.nan)
+        slots = intervals.make_slots(selected.runs, ms.metadata.ddid_spw[selected.runs.ddid], solint.seconds, combine)
+        groups = {
+            spw: intervals.channel_groups(wanted, ms.metadata.spws[spw].chan_width_hz, solint, per_channel=per_channel)
+            for spw, wanted in selected.channels.items()
+        }
+        names = [tables.get(t, t) for t in options.get("gaintable", [])]
+        library = Library.build(ms, gaintable=names, interp=options.get("interp", ())) if names else None
+        (sums,) = gather(ms, selected, slots, groups, library=library, model=SkyModel.of(ms), parts=True)
+    return sums, slots.spw[sums.slots]
 
 
 def test_delays_agree_within_casas_grid(casa_once, casa_tables, tmp_path):
