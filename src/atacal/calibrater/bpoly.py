@@ -67,7 +67,7 @@ class _Spectrum:
 
 
 def masked_channels(count: int, maskcenter: int, maskedge: float) -> NDArray[np.bool_]:
-    """Return which of an spw's selected channels are left out of the fit, bool (count,).
+    """Return which of an spw's selected channels (averaged ones, if so) are left out of the fit, bool (count,).
 
     ``maskcenter`` channels about the middle (channel ``count // 2``), and ``maskedge`` percent at either edge. As in
     CASA the lower edge is the channels below ``maskedge/100 count``, the upper one those above ``(1 - maskedge/100)
@@ -139,36 +139,37 @@ def _spectra(
 ) -> tuple[Groups, dict[int, _Spectrum]]:
     """Number the channels to be fitted, spw by spw, or (``joined``) one after another through all spws."""
     groups: Groups = {}
+    count, total = 0, 0
     freqs: dict[int, NDArray[np.float64]] = {}
     ends: dict[int, NDArray[np.float64]] = {}
-    count = 0
     for spw in sorted(selected.channels):
-        of_spw, wanted = metadata.spws[spw], selected.channels[spw].copy()
-        chosen = np.flatnonzero(wanted)
-        ends[spw] = of_spw.chan_freq_hz[chosen]
-        wanted[chosen[masked_channels(len(chosen), setup.maskcenter, setup.maskedge)]] = False
+        of_spw, wanted = metadata.spws[spw], selected.channels[spw]
+        ends[spw] = of_spw.chan_freq_hz[wanted]
         group, ngroup = intervals.channel_groups(wanted, of_spw.chan_width_hz, solint, per_channel=True)
+        kept = ~masked_channels(ngroup, setup.maskcenter, setup.maskedge)
+        number = np.where(kept, np.cumsum(kept) - 1, -1)
+        group = np.where(group >= 0, number[group], -1).astype(np.int32)
+        nchan, ngroup = ngroup, int(kept.sum())
         if not joined:
-            _check_degree(metadata, f"spw {spw}", ngroup, len(chosen), setup)
+            _check_degree(metadata, f"spw {spw}", ngroup, nchan, setup)
         freqs[spw] = np.array([of_spw.chan_freq_hz[group == g].mean() for g in range(ngroup)])
         groups[spw] = (np.where(group >= 0, group + count, -1).astype(np.int32) if joined else group, ngroup)
-        count += ngroup
+        count, total = count + ngroup, total + nchan
     if not joined:
         return groups, {s: _Spectrum(f, (float(ends[s].min()), float(ends[s].max()))) for s, f in freqs.items()}
     everything = np.concatenate(list(ends.values()))
-    _check_degree(metadata, "the combined spws", count, len(everything), setup)
+    _check_degree(metadata, "the combined spws", count, total, setup)
     whole = _Spectrum(np.concatenate(list(freqs.values())), (float(everything.min()), float(everything.max())))
     return {s: (g, count) for s, (g, _) in groups.items()}, dict.fromkeys(groups, whole)
 
 
-def _check_degree(metadata: Metadata, where: str, ngroup: int, nselected: int, setup: PolynomialSetup) -> None:
+def _check_degree(metadata: Metadata, where: str, ngroup: int, nchan: int, setup: PolynomialSetup) -> None:
     for name in ("degamp", "degphase"):
         if ngroup < getattr(setup, name) + 1:
             raise ArgumentError(
                 f"{name}={getattr(setup, name)} is not possible: {where} of {metadata.name} has {ngroup} channels to "
-                f"fit ({nselected} selected, the others masked by maskedge={setup.maskedge} and "
-                f"maskcenter={setup.maskcenter}, or averaged); {ngroup} channels allow degree {max(ngroup - 1, 0)}, "
-                "and leaving the spw out of spw= is possible too"
+                f"fit ({nchan} less those masked by maskedge={setup.maskedge} and maskcenter={setup.maskcenter}); they "
+                f"allow degree {max(ngroup - 1, 0)}, and leaving the spw out of spw= is possible too"
             )
 
 

@@ -126,7 +126,7 @@ def solve_polynomial_gains(
     problem = _Problem(d[keep], b[keep] / b.max(), ant1[keep], ant2[keep], np.flatnonzero(ok), nant)
     reference = next((r for r in references if ok[r]), int(np.flatnonzero(ok)[0]))
     out.phase[ok] = problem.phase(chebyshev(x, npha), freq_hz, domain_hz, reference)
-    out.amplitude[ok], variance = problem.amplitude(chebyshev(x, na), out.phase @ chebyshev(x, npha))
+    out.amplitude[ok], variance = problem.amplitude(chebyshev(x, na), _noise_power(d[keep], problem.w, freq_hz))
     out.snr[ok] = np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1.0)), np.finfo("f4").max)
     out.good = ok & np.isfinite(out.amplitude).all(1) & np.isfinite(out.phase).all(1)
     out.used = np.zeros_like(out.used)
@@ -196,20 +196,18 @@ class _Problem:
                 normal[:, k, :, m] = normal[:, m, :, k] = (design * moment[:, None]).T @ design
         return np.linalg.pinv(normal.reshape(nant * count, -1), rcond=_SINGULAR, hermitian=True)
 
-    def amplitude(self, basis: NDArray, phase: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Fit the log amplitudes, given the antennas' phases (antenna, chan) [rad].
+    def amplitude(self, basis: NDArray, noise: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Fit the log amplitudes; ``noise`` is the noise's power at weight 1.
 
         Returns the coefficients (antenna, count), and the variance of each antenna's mean log amplitude.
 
         Noise makes |V| too large on average: E[log|V|] = log|<V>| + E1(S) / 2, S = |<V>|^2 / (2 sigma^2) with sigma
-        that of one component. The noise is taken from the scatter about the fit and the term is subtracted; it is
-        nothing for S > 10.
+        that of one component. The term is subtracted; it is nothing for S > 10.
         """
         design = self.first + self.second
         inverse = self._inverse(design, basis)
         shape = (design.shape[1], len(basis))
         observed, excess = self.log, np.zeros_like(self.log)
-        turned = self.d * np.exp(-1j * (phase[self.ant1] - phase[self.ant2]))
         coefficients = np.zeros(shape)
         ndata = int((self.w > 0).sum())
         free = max(ndata - 2 * coefficients.size, 1)
@@ -221,18 +219,12 @@ class _Problem:
             fit = design @ (coefficients @ basis)
             if change < TOLERANCE:
                 break
-            signal = self._signal(turned, fit, free)
+            signal = self.w * np.exp(2 * np.minimum(fit, 300.0)) / max(noise, 1e-300)
             excess = 0.5 * exponential_integral(signal)
         residual = self.log - excess - fit
         response = 1.0 - np.average(np.exp(-signal), weights=self.w)  # d E[log|V|] / d log|<V>|
         variance = (self.w * residual**2).sum() / free * np.diag(inverse).reshape(shape)[:, 0] / 4.0
         return coefficients, np.maximum(variance, 0.0) / max(response, 1e-3) ** 2
-
-    def _signal(self, turned: NDArray[np.complex128], fit: NDArray[np.float64], free: int) -> NDArray[np.float64]:
-        """Return |<V>|^2 / (2 sigma^2) of every baseline and channel; misfits of the polynomial count as noise."""
-        amplitude = np.exp(np.minimum(fit, 300.0))
-        noise = (self.w * np.abs(turned - amplitude) ** 2).sum() / free
-        return self.w * amplitude**2 / max(noise, 1e-300)
 
     def phase(
         self, basis: NDArray, freq_hz: NDArray, domain_hz: tuple[float, float], reference: int
@@ -277,6 +269,23 @@ class _Problem:
         log = self.log - log_gain[self.ant1] - log_gain[self.ant2]
         turn = np.angle(self.d * np.exp(-1j * (phase[self.ant1] - phase[self.ant2])))
         return np.sqrt((self.w * log**2).sum(1) / total), np.sqrt((self.w * turn**2).sum(1) / total)
+
+
+def _noise_power(d: NDArray[np.complex128], w: NDArray[np.float64], freq_hz: NDArray[np.float64]) -> float:
+    """Return the power of the noise (of both components) at weight 1; 0 where there are too few channels to tell.
+
+    It is taken from second differences along frequency, so that it does not matter how well the polynomials fit, and
+    from their median, so that steps between spws do not matter.
+    """
+    order = np.argsort(freq_hz, kind="stable")
+    d, w = d[:, order], w[:, order]
+    there = (w[:, 2:] > 0) & (w[:, 1:-1] > 0) & (w[:, :-2] > 0)
+    if d.shape[1] < 3 or not there.any():
+        return 0.0
+    inverse = 1.0 / np.where(w > 0, w, 1.0)
+    power = np.abs(d[:, 2:] - 2 * d[:, 1:-1] + d[:, :-2]) ** 2
+    scaled_power = (power / (inverse[:, 2:] + 4 * inverse[:, 1:-1] + inverse[:, :-2]))[there]
+    return float(np.median(scaled_power) / np.log(2.0))  # the power of Gaussian noise is distributed exponentially
 
 
 def exponential_integral(x: NDArray[np.float64]) -> NDArray[np.float64]:
