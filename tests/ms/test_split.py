@@ -230,7 +230,7 @@ def test_killed_in_the_middle(make_ms, tmp_path, read):
     script = (
         "import os, signal\nfrom atacal.ms import split as room\nfrom atacal.tasks import split\n"
         "def die(*a):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "room.put_rows = die\n"
+        "room.NewRows.append = die\n"
         f"split({str(path)!r}, {str(tmp_path / 'out.ms')!r}, datacolumn='data')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, env=os.environ)

@@ -18,10 +18,11 @@ from atacal.ms.average import (
     weight_to_sigma,
 )
 from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.pipeline import in_order
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
 
-_BLOCK_BYTES = 48 << 20
+_BLOCK_BYTES = 16 << 20
 _DATA = {"DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"}
 _SCALARS = ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2", "FLAG_ROW", "PROCESSOR_ID", "TIME_CENTROID")
 _RUN_COLUMNS = {
@@ -49,7 +50,7 @@ class SplitRows:
         self.ms, self.selected, self.plan, self.outputs, self.how = ms, selected, plan, columns, how
         self.spectra = ms.has("WEIGHT_SPECTRUM")
         self._sigma_spectrum = self.spectra and ms.has("SIGMA_SPECTRUM")
-        self._share = min(_BLOCK_BYTES, memory // 8)
+        self._share = min(_BLOCK_BYTES, memory // 16)
         # CASA: data that were calibrated carry their noise in WEIGHT, others in SIGMA
         self._calibrated = columns.get("CORRECTED_DATA") == "DATA"
         self._raw = columns.get("DATA") == "DATA" and len(columns) == 1
@@ -61,11 +62,32 @@ class SplitRows:
         if self.how.timebin_s > 0:
             yield from self._time_bins()
             return
-        for first, last in self._stretches(self.runs):
-            for numbers, segments in self._pieces(self.runs, first, last):
-                block = self._read(self.runs, numbers, segments)
-                if block is not None:
-                    yield self._finish(block)
+        pieces = (p for first, last in self._stretches(self.runs) for p in self._pieces(self.runs, first, last))
+        yield from (block for block in in_order(self._rows_of, pieces) if block is not None)
+
+    def _rows_of(self, piece: tuple[list[int], list[Segment]]) -> dict[str, NDArray] | None:
+        """Make the output's rows from some stretches of the input's; None if nothing of them is wanted."""
+        block = self._read(self.runs, *piece)
+        return None if block is None else self._finish(block)
+
+    def row_counts(self) -> dict[tuple[int, ...], int] | None:
+        """Return how many rows of each cell shape (chan, corr) there will be; None where only reading them tells."""
+        if self.how.timebin_s > 0 or not self.how.keepflags or self.selected.uv is not None:
+            return None
+        if not self.selected.baselines.all():
+            return None
+        counts: dict[tuple[int, ...], int] = {}
+        for ddid, nrow in zip(self.runs.ddid.tolist(), self.runs.nrow.tolist(), strict=True):
+            cell = self._cell_shape(ddid)
+            counts[cell] = counts.get(cell, 0) + nrow
+        return counts
+
+    def _cell_shape(self, ddid: int) -> tuple[int, int]:
+        """Shape (chan, corr) of the output's cells."""
+        dd = self.ms.metadata.ddids[ddid]
+        corrs = self.plan.corrs.get(dd.pol)
+        ncorr = self.ms.metadata.pols[dd.pol].ncorr if corrs is None else len(corrs)
+        return self.plan.spws[dd.spw].nchan, ncorr
 
     def _sorted(self, runs: RowRuns) -> RowRuns:
         keys = [k for k in _SORT_KEYS if not (self.how.timebin_s > 0 and k in self.how.combine)]

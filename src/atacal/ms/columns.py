@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, MissingColumn, WriteError
+from atacal.ms._tiled_column import NewTiledColumn
 from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.pipeline import in_order
 
 _TILE_BYTES = 1 << 20  # large against a disk request, small against a block of rows
 _MIN_TILE_ROWS = 128  # so that spws with few channels, cut down to their own shape, keep tiles of a useful size
-_FILL_BYTES = 32 << 20
+_FILL_BYTES = 4 << 20
 
 # casacore data manager groups as CASA names them
 _GROUPS = {
@@ -37,6 +39,7 @@ _COMMENTS = {
     "CORRECTED_WEIGHT_SPECTRUM": "Weight for each corrected data point",
 }
 _TYPES = {"FLAG": "boolean", "DATA": "complex", "CORRECTED_DATA": "complex", "MODEL_DATA": "complex"}
+_DTYPES: dict[str, type[np.generic]] = {"complex": np.complex64, "float": np.float32, "boolean": np.bool_}
 _ITEM_BYTES = {"complex": 8, "float": 4, "boolean": 1 / 8}
 CUBES = tuple(_GROUPS)
 """Columns whose cells are (chan, corr)."""
@@ -141,16 +144,41 @@ def ensure_column(ms: MeasurementSet, column: str, like: str = "DATA", *, fill: 
         raise WriteError(f"{ms.path} is open for reading only: {column} cannot be added")
     from casacore.tables import maketabdesc
 
-    if column not in ms.columns():  # a column may be there with nothing in its cells
+    if column not in ms.columns():  # a column may be there with nothing in its cells: casacore will make them
         description, manager = cube_description(column, dominant_tile(ms, _TYPES.get(column, "float")))
-        ms.hold()
-        try:
-            ms.table.addcols(maketabdesc([description]), {"*1": manager}, addtoparent=False)
-        except RuntimeError as error:
-            raise WriteError(f"{ms.path}: cannot add {column}: {error}") from error
+        ms.add_column(column, maketabdesc([description]), manager, lambda *info: _new_cells(ms, column, *info))
     if fill:
         fill_column(ms, column, like=like)
     return True
+
+
+def _new_cells(ms: MeasurementSet, column: str, seqnr: int, name: str) -> NewTiledColumn:
+    """Make the files of a new column, with a cell for every row."""
+    kind, dtype = value_type(column)
+    md, runs = ms.metadata, ms.runs
+    cells = [(md.spws[d.spw].nchan, md.pols[d.pol].ncorr) for d in md.ddids]
+    stretches = [(cells[ddid], nrow) for ddid, nrow in zip(runs.ddid.tolist(), runs.nrow.tolist(), strict=True)]
+    rows: dict[tuple[int, ...], int] = {}
+    for cell, nrow in stretches:
+        rows[cell] = rows.get(cell, 0) + nrow
+    new = NewTiledColumn(
+        ms.path, seqnr, dtype, name, tile_maker(kind), rows=rows,
+        default_tile=dominant_tile(ms, kind), big_endian=ms.table.endianformat() == "big",
+    )  # fmt: skip
+    for cell, nrow in stretches:
+        new.extend(cell, nrow)
+    return new
+
+
+def value_type(column: str) -> tuple[str, type[np.generic]]:
+    """Return casacore's and NumPy's type of a (chan, corr) column."""
+    kind = _TYPES.get(column, "float")
+    return kind, _DTYPES[kind]
+
+
+def tile_maker(kind: str) -> Callable[[tuple[int, ...]], list[int]]:
+    """Return the function that gives the tile (row, chan, corr) of cells (chan, corr)."""
+    return lambda cell: tile_shape(cell[1], cell[0], _ITEM_BYTES[kind])[::-1]
 
 
 def dominant_tile(ms: MeasurementSet, value_type: str = "complex") -> list[int]:
@@ -185,18 +213,26 @@ def fill_column(
     runs = ms.runs
     if segments is None:
         segments = [(0, int(runs.row0[-1] + runs.nrow[-1]))] if len(runs) else []
+    parts = []
     for ddid, row0, nrow in _same_shape(ms, segments):
         dd = ms.metadata.ddids[ddid]
         pol, nchan = ms.metadata.pols[dd.pol], ms.metadata.spws[dd.spw].nchan
         step = max(1, _FILL_BYTES // (nchan * pol.ncorr * 8))
         for start in range(row0, row0 + nrow, step):
-            part = [(start, min(step, row0 + nrow - start))]
-            ms.write(column, part, _starting_values(ms, column, like, part[0], nchan, pol.corr_types))
+            parts.append((start, min(step, row0 + nrow - start), nchan, pol.corr_types))
+
+    def fill(part: tuple[int, int, int, tuple[int, ...]]) -> None:
+        row0, nrow, nchan, corr_types = part
+        ms.write(column, [(row0, nrow)], _starting_values(ms, column, like, (row0, nrow), nchan, corr_types))
+
+    for _ in in_order(fill, parts):
+        pass
 
 
 def _same_shape(ms: MeasurementSet, segments: Sequence[Segment]) -> list[tuple[int, int, int]]:
-    """Cut segments where the data description changes: (ddid, row0, nrow)."""
-    runs = ms.runs
+    """Cut segments where cells change, in shape or kind: (ddid, row0, nrow)."""
+    runs, md = ms.runs, ms.metadata
+    kinds = [(md.spws[d.spw].nchan, md.pols[d.pol].corr_types) for d in md.ddids]
     out: list[tuple[int, int, int]] = []
     for row0, nrow in segments:
         first = int(np.searchsorted(runs.row0, row0, side="right")) - 1
@@ -204,7 +240,7 @@ def _same_shape(ms: MeasurementSet, segments: Sequence[Segment]) -> list[tuple[i
         while row0 < end:
             stop = min(end, int(runs.row0[first] + runs.nrow[first]))
             ddid = int(runs.ddid[first])
-            if out and out[-1][0] == ddid and out[-1][1] + out[-1][2] == row0:
+            if out and kinds[out[-1][0]] == kinds[ddid] and out[-1][1] + out[-1][2] == row0:
                 out[-1] = (ddid, out[-1][1], stop - out[-1][1])
             else:
                 out.append((ddid, row0, stop - row0))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atacal.errors import ArgumentError, TableExists, WriteError
+from atacal.ms._new_rows import NewRows
 from atacal.ms._new_subtables import fill_subtables
 from atacal.ms.columns import CUBES, cube_description, tile_shape
 from atacal.ms.metadata import Antenna, DataDescription, Field, Observation, Polarization, Spw
@@ -223,7 +224,6 @@ class MSWriter:
         self._new = NewTable(path)
         self._columns = tuple(columns)
         self._spws, self._pols, self._ddids = tuple(spws), tuple(pols), tuple(ddids)
-        self._nrow = 0
         shapes = [(self._pols[d.pol].ncorr, self._spws[d.spw].nchan) for d in self._ddids] or [(2, 64)]
         ncorr, nchan = max(shapes, key=lambda s: s[0] * s[1])
         try:
@@ -233,9 +233,10 @@ class MSWriter:
             for column, ref in (("TIME", time_ref), ("TIME_CENTROID", time_ref), ("UVW", uvw_ref)):
                 keywords[column]["MEASINFO"] = dict(keywords[column]["MEASINFO"]) | {"Ref": ref}
             tiles = cube_tiles(self._columns, ncorr, nchan)
-            self._table = main_table(self._new.temporary, self._columns, tiles, ncorr=ncorr, column_keywords=keywords)
+            table = main_table(self._new.temporary, self._columns, tiles, ncorr=ncorr, column_keywords=keywords)
+            self._rows = NewRows(table, self._new.temporary, self._new.path, ("FLAG", *self._columns))
             fill_subtables(
-                self._table, antennas=antennas, fields=fields, spws=spws, pols=pols, ddids=ddids, states=states,
+                table, antennas=antennas, fields=fields, spws=spws, pols=pols, ddids=ddids, states=states,
                 observations=observations, sources=sources, feeds=feeds,
             )  # fmt: skip
         except BaseException:
@@ -253,19 +254,21 @@ class MSWriter:
     @property
     def nrow(self) -> int:
         """Rows written so far."""
-        return self._nrow
+        return self._rows.nrow
 
     def close(self, *, keep: bool = True) -> None:
         """Finish: give the MeasurementSet its name, or remove it."""
+        if not keep:
+            self._rows.abandon()
+            self._new.discard()
+            return
         try:
-            self._table.close()
-        except RuntimeError as error:
+            self._rows.close()
+        except BaseException:
+            self._rows.abandon()
             self._new.discard()
-            raise WriteError(f"{self._new.path} cannot be written: {error}") from error
-        if keep:
-            self._new.publish()
-        else:
-            self._new.discard()
+            raise
+        self._new.publish()
 
     def append(
         self,
@@ -352,8 +355,7 @@ class MSWriter:
             scalars[name] = (value, np.int32)
         for name, (value, kind) in scalars.items():
             values[name] = _spread(name, value, nrow, kind)
-        put_rows(self._table, self._nrow, values, self._new.path)
-        self._nrow += nrow
+        self._rows.append(values)
 
     def _cell_shape(self, ddid: int) -> tuple[int, int]:
         if not 0 <= ddid < len(self._ddids):
@@ -374,24 +376,6 @@ class MSWriter:
             out[name] = np.asarray(array, kind)
             _check(name, out[name], (nrow, *shape))
         return out
-
-
-def put_rows(tab: Any, row0: int, values: Mapping[str, NDArray], path: str | os.PathLike[str]) -> None:
-    """Append rows to a main table: each column's values (row, ...), from row ``row0``, the table's end, on.
-
-    Raises
-    ------
-    WriteError
-    """
-    nrow = len(next(iter(values.values())))
-    if nrow == 0:
-        return
-    try:
-        tab.addrows(row0 + nrow - tab.nrows())
-        for column, array in values.items():
-            tab.putcol(column, array, row0, nrow)
-    except RuntimeError as error:
-        raise WriteError(f"{path}: cannot write rows {row0} to {row0 + nrow - 1}: {error}") from error
 
 
 def weights_and_sigmas(

@@ -15,7 +15,8 @@ from atacal.errors import ArgumentError, EmptySelection, MissingColumn
 from atacal.ms._split_plan import SplitOptions, make_plan
 from atacal.ms._split_rows import SplitRows
 from atacal.ms._subtables import copy_subtables
-from atacal.ms.create import NewTable, cube_tiles, main_table, put_rows
+from atacal.ms._new_rows import NewRows
+from atacal.ms.create import NewTable, cube_tiles, main_table
 from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
@@ -72,15 +73,17 @@ def split_ms(
         tab = main_table(
             new.temporary, cubes, cube_tiles(cubes, *shape), ncorr=shape[0], column_keywords=keywords
         )  # fmt: skip
+        out = NewRows(tab, new.temporary, new.path, ("FLAG", *cubes), work.row_counts())
         try:
             tab.putinfo(ms.table.info())
             copy_subtables(ms.path, str(new.temporary), tab, plan.renumbering)
-            nrow = 0
             for values in work.rows():
-                put_rows(tab, nrow, values, new.path)
-                nrow += len(values["TIME"])
-        finally:
-            tab.close()
+                out.append(values)
+            out.close()
+        except BaseException:
+            out.abandon()
+            raise
+        nrow = out.nrow
         if not nrow:
             raise EmptySelection(f"{ms.path}: nothing is left to write to {outputvis} (all selected data are flagged)")
         write_history(new.temporary, "split", history)

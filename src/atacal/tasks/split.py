@@ -99,7 +99,7 @@ def split(
         intent=intent, array=array, uvrange=uvrange, observation=str(observation), feed=feed,
     )  # fmt: skip
     options = SplitOptions(datacolumn, keepflags, _width(width), _seconds(timebin), combined)
-    with MeasurementSet(vis) as ms:
+    with MeasurementSet(vis, once=True) as ms:
         split_ms(ms, outputvis, selection, options, history=messages)
 
 

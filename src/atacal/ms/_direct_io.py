@@ -1,0 +1,189 @@
+"""Files that several threads read and write at once, at places they name, without Python's lock.
+
+Large files are written past the kernel's page cache (``O_DIRECT``), and read past it where their contents are needed
+once: giving out pages for gigabytes that nobody asks for again costs more than the disk does (measured in
+docs/benchmark.md). Where that is refused or slow, the cache is used.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import InvalidTable, WriteError
+
+_ALIGN = 4096
+_BOUNCE_BYTES = 2 << 20
+_DIRECT_FROM = 256 << 20
+"""Files from this size on pass the cache by [bytes]: smaller ones are likely to be read again soon."""
+_MIN_DIRECT = 16 * _ALIGN
+_TRIAL_BYTES = 64 << 20
+_SLOW = 150e6
+"""A thread whose direct access is slower than this gives it up: the cache takes what comes, reads ahead [bytes/s]."""
+
+_bounce = threading.local()
+
+
+class SharedFile:
+    """An open file with positional reads and writes.
+
+    Parameters
+    ----------
+    path : path
+    writable : bool
+    size : int, optional
+        Make a new file (or cut an old one) of this length, with room on the disk for all of it [bytes].
+    once : bool
+        What is read will hardly be read again: take it from the cache if it is there, but do not put it there.
+
+    Raises
+    ------
+    WriteError
+        If there is no room.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, writable: bool = False, size: int | None = None, once: bool = False
+    ) -> None:
+        self.path = Path(path)
+        flags = os.O_RDWR if writable else os.O_RDONLY
+        self._fd = os.open(self.path, flags | (os.O_CREAT | os.O_TRUNC if size is not None else 0), 0o666)
+        self._direct_fd, self._direct_tried = -1, False
+        self._direct_bytes, self._direct_seconds = 0, 0.0
+        self._flags, self._once = flags, once
+        self._lock = threading.Lock()
+        try:
+            if size:
+                self._reserve(size)
+            self._size = os.fstat(self._fd).st_size
+        except BaseException:
+            self.close()
+            raise
+
+    def _reserve(self, size: int) -> None:
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+                os.ftruncate(self._fd, size)
+                return
+            raise WriteError(f"{self.path}: no room for {size / 1e6:.0f} MB: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        for fd in (self._fd, self._direct_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._direct_fd = -1
+
+    def resize(self, size: int) -> None:
+        """Cut the file, or fill it up with zeros [bytes]."""
+        os.ftruncate(self._fd, size)
+
+    def read(self, offset: int, out: NDArray, *, growing: bool = False) -> None:
+        """Fill a C-contiguous array with the bytes from ``offset`` on; ``growing``: with zeros beyond the end.
+
+        Raises
+        ------
+        InvalidTable
+            If the file ends before.
+        """
+        view = memoryview(out.reshape(-1).view(np.uint8))
+        done = self._read_once(offset, view) if self._once else 0
+        while done < len(view):
+            count = os.preadv(self._fd, [view[done:]], offset + done)
+            if not count and growing:
+                view[done:] = bytes(len(view) - done)
+                return
+            if not count:
+                raise InvalidTable(f"{self.path} is damaged: it ends before byte {offset + len(view)}")
+            done += count
+
+    def _read_once(self, offset: int, view: memoryview) -> int:
+        """Read what the cache has, then past it; return how many bytes came."""
+        direct = self._direct(offset + len(view), len(view))
+        if direct < 0 or not hasattr(os, "RWF_NOWAIT"):
+            return 0
+        try:
+            done = os.preadv(self._fd, [view], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            done = 0
+        except OSError:  # a file system that cannot tell
+            return 0
+        buffer, begun, first = _bounce_buffer(), time.perf_counter(), done
+        while done < len(view):
+            begin = (offset + done) // _ALIGN * _ALIGN
+            skip = offset + done - begin
+            length = min(_BOUNCE_BYTES, -(-(len(view) - done + skip) // _ALIGN) * _ALIGN)
+            count = min(os.preadv(direct, [buffer[:length]], begin) - skip, len(view) - done)
+            if count <= 0:
+                break
+            view[done : done + count] = buffer[skip : skip + count]
+            done += count
+        self._count(done - first, begun)
+        return done
+
+    def write(self, offset: int, values: NDArray) -> None:
+        """Write a C-contiguous array at ``offset`` [bytes].
+
+        Raises
+        ------
+        WriteError
+        """
+        data = memoryview(values.reshape(-1).view(np.uint8))
+        try:
+            direct = self._direct(offset + len(data), len(data))
+            if direct < 0:
+                _write(self._fd, offset, data)
+                return
+            begin = -(-offset // _ALIGN) * _ALIGN
+            end = (offset + len(data)) // _ALIGN * _ALIGN
+            _write(self._fd, offset, data[: begin - offset])
+            buffer, begun = _bounce_buffer(), time.perf_counter()
+            for at in range(begin, end, _BOUNCE_BYTES):
+                length = min(_BOUNCE_BYTES, end - at)
+                buffer[:length] = data[at - offset : at - offset + length]
+                _write(direct, at, buffer[:length])
+            self._count(end - begin, begun)
+            _write(self._fd, end, data[end - offset :])
+        except OSError as error:
+            raise WriteError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _direct(self, end: int, length: int) -> int:
+        """Return the descriptor for direct access up to ``end``, -1 if it is not worth while or not possible."""
+        if max(end, self._size) < _DIRECT_FROM or length < _MIN_DIRECT:
+            return -1
+        with self._lock:
+            if not self._direct_tried:
+                self._direct_tried = True
+                with suppress(OSError, AttributeError):  # a file system or an operating system without it
+                    self._direct_fd = os.open(self.path, self._flags | os.O_DIRECT)
+        slow = self._direct_bytes > _TRIAL_BYTES and self._direct_bytes < _SLOW * self._direct_seconds
+        return -1 if slow else self._direct_fd
+
+    def _count(self, length: int, begun: float) -> None:
+        """Measure how fast direct access is; roughly, threads overtake each other here."""
+        self._direct_seconds += time.perf_counter() - begun
+        self._direct_bytes += length
+
+
+def _write(fd: int, offset: int, view: memoryview) -> None:
+    done = 0
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
+
+
+def _bounce_buffer() -> memoryview:
+    """Return this thread's buffer, which lies in memory as the kernel wants it."""
+    buffer: memoryview | None = getattr(_bounce, "buffer", None)
+    if buffer is None:
+        buffer = _bounce.buffer = memoryview(mmap.mmap(-1, _BOUNCE_BYTES))
+    return buffer
