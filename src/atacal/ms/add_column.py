@@ -1,22 +1,18 @@
-"""Adding a column with its room on the disk set aside before its first value is written."""
+"""Adding a column, if there is room for all of it."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 
-from atacal.ms.columns import dominant_tile, ensure_column, fill_column
+from atacal.ms.columns import dominant_tile, ensure_column
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.space import require_space, reserve
+from atacal.ms.space import require_space
 from atacal.ms.transaction import real_name
 
-_DTYPES = {"CORRECTED_DATA": np.complex64, "MODEL_DATA": np.complex64, "DATA": np.complex64, "FLAG": np.bool_}
+_COMPLEX = ("DATA", "CORRECTED_DATA", "MODEL_DATA")
 _MARGIN_BYTES = 1_000_000
-
-Shape = tuple[int, int]
-"""Channels, correlations."""
 
 
 def add_column(ms: MeasurementSet, column: str, *, fill: bool = True) -> bool:
@@ -44,43 +40,26 @@ def add_column(ms: MeasurementSet, column: str, *, fill: bool = True) -> bool:
     """
     if column in ms.columns() and ms.has(column):
         return False
-    sizes = {shape: size for shape, (_, size) in _shapes(ms, column).items()}
     what = real_name(f"the column {column} of {ms.path}")
-    require_space(ms.path, sum(sizes.values()) + _MARGIN_BYTES, what)
-    ensure_column(ms, column, fill=False)
-    for (nchan, ncorr), (row0, _) in _shapes(ms, column).items():
-        ms.write(column, [(row0, 1)], np.zeros((1, nchan, ncorr), _dtype(column)))
-    ms.flush()
-    number = next(m["SEQNR"] for m in ms.table.getdminfo().values() if column in m["COLUMNS"])
-    files = sorted(Path(ms.path).glob(f"table.f{number}_TSM*"), key=lambda f: int(f.name.rpartition("TSM")[2]))
-    # a file for each shape, numbered in the order in which the shapes came
-    for file, size in zip(files[-len(sizes) :], sizes.values(), strict=False):
-        reserve(file, max(size, file.stat().st_size), what)
-    if fill:
-        fill_column(ms, column)
-    return True
+    require_space(ms.path, _size_bytes(ms, column), what)
+    return ensure_column(ms, column, fill=fill)
 
 
-def _dtype(column: str) -> type:
-    return _DTYPES.get(column, np.float32)
-
-
-def _shapes(ms: MeasurementSet, column: str) -> dict[Shape, tuple[int, int]]:
-    """Return, for each shape of cells, its first row and the bytes of the tiles for all its rows."""
+def _size_bytes(ms: MeasurementSet, column: str) -> int:
+    """Return how much room all cells of a column take."""
     md, runs = ms.metadata, ms.runs
-    rows: dict[Shape, tuple[int, int]] = {}
-    for ddid in dict.fromkeys(runs.ddid.tolist()):
+    rows: dict[tuple[int, int], int] = {}
+    for ddid in np.unique(runs.ddid).tolist():
         dd = md.ddids[ddid]
         shape = (md.spws[dd.spw].nchan, md.pols[dd.pol].ncorr)
-        of_it = runs.ddid == ddid
-        first, count = rows.get(shape, (int(runs.row0[of_it][0]), 0))
-        rows[shape] = (first, count + int(runs.nrow[of_it].sum()))
-    item = np.dtype(_dtype(column)).itemsize
-    tile = dominant_tile(ms, {np.complex64: "complex", np.bool_: "boolean"}.get(_dtype(column), "float"))
-    return {
-        shape: (first, _tiles(count, tile[2]) * _tiles(shape[0], tile[1]) * _tiles(shape[1], tile[0]) * item)
-        for shape, (first, count) in rows.items()
-    }
+        rows[shape] = rows.get(shape, 0) + int(runs.nrow[runs.ddid == ddid].sum())
+    is_complex = column in _COMPLEX
+    tile = dominant_tile(ms, "complex" if is_complex else "float")
+    cells = sum(
+        _tiles(count, tile[2]) * _tiles(nchan, tile[1]) * _tiles(ncorr, tile[0])
+        for (nchan, ncorr), count in rows.items()
+    )
+    return cells * (8 if is_complex else 4) + _MARGIN_BYTES
 
 
 def _tiles(length: int, tile: int) -> int:

@@ -29,6 +29,7 @@ def clearcal(vis: str, field: str = "", spw: str = "", intent: str = "", addmode
     ------
     NoSuchTable, TableLocked, SelectionError, EmptySelection, DiskFull, WriteError
     """
+    given = dict(locals())
     from atacal.ms._virtual_model import remove_virtual_models
     from atacal.ms.add_column import add_column
     from atacal.ms.columns import fill_column
@@ -37,7 +38,7 @@ def clearcal(vis: str, field: str = "", spw: str = "", intent: str = "", addmode
     from atacal.ms.selection import Selection, select
     from atacal.ms.transaction import transaction
 
-    messages = task_messages("clearcal", dict(locals()))
+    messages = task_messages("clearcal", given)
     with MeasurementSet(vis) as ms:
         selected = select(ms, Selection(field=field, spw=spw, intent=intent))
         whole = int(selected.runs.nrow.sum()) == ms.metadata.nrow

@@ -27,6 +27,7 @@ def delmod(vis: str, otf: bool = True, field: str = "", scr: bool = False) -> No
     ------
     NoSuchTable, TableLocked, SelectionError, ArgumentError, DiskFull, WriteError
     """
+    given = dict(locals())
     from atacal.ms._virtual_model import remove_virtual_models
     from atacal.ms.columns import remove_column
     from atacal.ms.history import task_messages, write_history
@@ -34,7 +35,7 @@ def delmod(vis: str, otf: bool = True, field: str = "", scr: bool = False) -> No
     from atacal.ms.selection import parse_field
     from atacal.ms.transaction import transaction
 
-    messages = task_messages("delmod", dict(locals()))
+    messages = task_messages("delmod", given)
     if not (otf or scr):
         raise ArgumentError("delmod: nothing to do; set otf=True, scr=True or both")
     with transaction(vis, "delmod", removed=("MODEL_DATA",) if scr else (), subtables=("SOURCE", "HISTORY")) as inside:

@@ -48,13 +48,14 @@ def initweights(
     ------
     NoSuchTable, TableLocked, ArgumentError, DiskFull, WriteError
     """
+    given = dict(locals())
     from atacal.ms.add_column import add_column
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.transaction import transaction
     from atacal.ms.weights import initialise_weights, remove_spectrum
 
-    messages = task_messages("initweights", dict(locals()))
+    messages = task_messages("initweights", given)
     if wtmode not in MODES:
         raise ArgumentError(f"initweights: wtmode={wtmode!r}; possible are {', '.join(MODES)}")
     if tsystable or gainfield or interp or len(spwmap):

@@ -103,13 +103,14 @@ def setjy(
     ------
     NoSuchTable, TableLocked, ArgumentError, SelectionError, EmptySelection, ModelError, DiskFull, WriteError
     """
+    parameters = dict(locals())
     from atacal.flux.manual import manual_flux
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection
     from atacal.ms.transaction import transaction
 
-    messages = task_messages("setjy", dict(locals()))
+    messages = task_messages("setjy", parameters)
     if listmodels:
         log.info("setjy: available standards: %s; no image models", ", ".join(STANDARDS))
         return {}

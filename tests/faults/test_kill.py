@@ -1,0 +1,271 @@
+"""SIGKILL at the worst moments: a MeasurementSet is as it was, or as it should be; nothing between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atacal.ms._tables import opened
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.transaction import WORKPLACE
+from atacal.tasks import clearcal, flagdata, flagmanager, setjy
+
+DRIVER = """
+import os, signal, sys
+point = sys.argv[1]
+from atacal import cli
+from atacal.ms import transaction
+from atacal.ms.measurement_set import MeasurementSet
+
+def die(*args, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def then_die(function):
+    def both(*args, **options):
+        function(*args, **options)
+        args[0].table.flush()  # the worst: what was written is on the disk
+        die()
+    return both
+
+if point == "write":
+    MeasurementSet.write = then_die(MeasurementSet.write)
+elif point == "end":
+    transaction._commit = die
+elif point == "before renaming":
+    transaction._carry_out = die
+elif point == "while renaming":
+    real = os.replace
+    def replace(source, target):
+        real(source, target)
+        if transaction.WORKPLACE in str(source) and transaction.WORKPLACE not in str(target):
+            die()
+    os.replace = replace
+sys.exit(cli.run(sys.argv[2:]))
+"""
+
+
+def killed(point: str, *words: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, point, *(str(w) for w in words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def with_model_column(path: Path) -> None:
+    setjy(str(path), standard="manual", fluxdensity=[2, 0, 0, 0], usescratch=True)
+
+
+def with_virtual_model(path: Path) -> None:
+    setjy(str(path), field="0", standard="manual", fluxdensity=[2, 0, 0, 0])
+
+
+def with_corrected_data(path: Path) -> None:
+    clearcal(str(path), addmodel=True)
+    with MeasurementSet(path, writable=True) as ms:
+        ms.write("CORRECTED_DATA", [(0, 5)], np.full((5, 8, 2), 7, np.complex64))
+
+
+def with_version(path: Path) -> None:
+    flagmanager(str(path), mode="save", versionname="first")
+    flagdata(str(path), antenna="1", flagbackup=False)
+
+
+def with_list(path: Path) -> None:
+    path.with_name("list.txt").write_text("mode='manual' antenna='2'\nmode='quack' quackinterval=5.0\n")
+
+
+def nothing(path: Path) -> None:
+    pass
+
+
+CASES = {
+    "flagdata manual": (nothing, "flagdata X.ms --antenna 2 --no-flagbackup"),
+    "flagdata clip": (nothing, "flagdata X.ms --mode clip --clipminmax 0,0.5 --no-flagbackup"),
+    "flagdata unflag": (with_version, "flagdata X.ms --mode unflag --no-flagbackup"),
+    "flagdata list": (with_list, "flagdata X.ms --mode list --inpfile list.txt --no-flagbackup"),
+    "flagdata savepars": (nothing, "flagdata X.ms --scan 3 --savepars --no-flagbackup"),
+    "flagmanager restore": (with_version, "flagmanager X.ms --mode restore --versionname first"),
+    "initweights": (nothing, "initweights X.ms --wtmode ones"),
+    "initweights delwtsp": (nothing, "initweights X.ms --wtmode delwtsp"),
+    "clearcal, new column": (nothing, "clearcal X.ms --addmodel"),
+    "clearcal, old column": (with_corrected_data, "clearcal X.ms"),
+    "clearcal of a field": (with_corrected_data, "clearcal X.ms --field 0"),
+    "clearcal, virtual": (with_virtual_model, "clearcal X.ms"),
+    "delmod scr": (with_model_column, "delmod X.ms --scr"),
+    "delmod otf": (with_virtual_model, "delmod X.ms"),
+    "setjy, virtual": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
+    "setjy, new column": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --usescratch"),
+    "setjy, old column": (with_model_column, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --usescratch"),
+}
+WITHOUT_MAIN_COLUMNS = ("flagmanager restore", "initweights delwtsp", "delmod scr", "delmod otf", "setjy, virtual")
+
+
+def all_values(path: Path) -> dict[str, object]:
+    """Read every cell of the main table and the models."""
+    out: dict[str, object] = {}
+    with opened(path) as tab:
+        for column in tab.colnames():
+            if column != "FLAG_CATEGORY":
+                out[column] = tab.getvarcol(column)
+        for sub in ("SOURCE", "FLAG_CMD"):
+            with opened(path / sub) as small:
+                out[sub] = [str(small[i]) for i in range(small.nrows())] + [str(small.getkeywords())]
+        with opened(path / "HISTORY") as history:
+            # the copies lie in different folders, with different log lines about their paths
+            out["HISTORY"] = [m for m in history.getcol("MESSAGE") if not m.startswith("vis ")]
+    return out
+
+
+def assert_same_values(one: dict[str, object], other: dict[str, object]) -> None:
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        if isinstance(values, dict):
+            for row, cell in values.items():
+                np.testing.assert_array_equal(cell, other[name][row], err_msg=f"{name} {row}")
+        else:
+            assert values == other[name], name
+
+
+@pytest.mark.parametrize("point", ["write", "end"])
+@pytest.mark.parametrize("case", CASES)
+def test_killed_before_the_end_all_is_as_it_was(small, tree, caplog, monkeypatch, case, point):
+    prepare, words = CASES[case]
+    if point == "write" and case in WITHOUT_MAIN_COLUMNS:
+        pytest.skip("writes no column of the main table through MeasurementSet")
+    prepare(small)
+    before = tree(small)
+    monkeypatch.chdir(small.parent)
+    killed(point, *words.split())
+    assert tree(small) == before
+    assert (small / WORKPLACE).is_dir()
+    with caplog.at_level(logging.WARNING, "atacal"):
+        MeasurementSet(small).close()
+    assert f"an earlier {words.split()[0]} was killed; {small} is as it was before" in caplog.text
+    assert not list(small.glob(f"{WORKPLACE}*"))
+    assert tree(small) == before
+
+
+@pytest.mark.parametrize("point", ["before renaming", "while renaming"])
+@pytest.mark.parametrize("case", CASES)
+def test_killed_at_the_very_end_the_next_run_completes_it(
+    small, small_original, tmp_path, caplog, monkeypatch, case, point
+):
+    import shutil
+
+    from atacal import cli
+
+    prepare, words = CASES[case]
+    prepare(small)
+    (tmp_path / "other").mkdir()
+    reference = Path(shutil.copytree(small, tmp_path / "other" / "X.ms"))
+    for extra in (*tmp_path.glob("list.txt"), *tmp_path.glob("*.flagversions")):
+        shutil.copytree(extra, reference.parent / extra.name) if extra.is_dir() else shutil.copy(
+            extra, reference.parent
+        )
+    monkeypatch.chdir(reference.parent)
+    assert cli.run(words.split()) == 0
+    logging.getLogger("atacal").propagate = True  # the command line has taken it over
+    monkeypatch.chdir(small.parent)
+    killed(point, *words.split())
+    with caplog.at_level(logging.WARNING, "atacal"):
+        MeasurementSet(small).close()
+    assert f"an earlier {words.split()[0]} was killed at its very end; its changes are now complete" in caplog.text
+    assert not list(small.glob(f"{WORKPLACE}*"))
+    assert_same_values(all_values(small), all_values(reference))
+
+
+@pytest.mark.parametrize("point", ["end", "while renaming"])
+def test_flags_of_a_caltable(caltable, tree, caplog, point):
+    before = tree(caltable)
+    killed(point, "flagdata", caltable, "--no-flagbackup")
+    if point == "end":
+        assert tree(caltable) == before
+    with caplog.at_level(logging.WARNING, "atacal"), opened(caltable) as tab:
+        assert tab.getcol("FLAG").all() == (point != "end")
+    assert "an earlier flagdata was killed" in caplog.text
+
+
+def test_killed_at_any_time_flags_are_old_or_new(sim_ms):
+    """Without a hand in the code: kill after delays that cover the whole run."""
+    with MeasurementSet(sim_ms) as ms:
+        old = [np.asarray(ms.table.getcol(c)).copy() for c in ("FLAG", "FLAG_ROW")]
+    command = [sys.executable, "-m", "atacal", "flagdata", str(sim_ms), "--no-flagbackup", "--quiet"]
+    start = time.monotonic()
+    subprocess.run([*command, "--action", "calculate"], check=True)
+    length = time.monotonic() - start
+    for part in np.linspace(0.6, 1.3, 8):
+        flagdata(str(sim_ms), mode="unflag", flagbackup=False)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(part * length)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        with MeasurementSet(sim_ms) as ms:
+            flag, row = (np.asarray(ms.table.getcol(c)) for c in ("FLAG", "FLAG_ROW"))
+        assert flag.all() == flag.any()
+        assert flag.shape == old[0].shape
+        assert (row == flag[0, 0, 0]).all()
+
+
+def test_interrupted_by_the_keyboard(small, tree, monkeypatch):
+    from atacal.ms import measurement_set
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = tree(small)
+    monkeypatch.setattr(measurement_set.MeasurementSet, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        flagdata(str(small), flagbackup=False)
+    assert tree(small) == before
+    assert not list(small.glob(f"{WORKPLACE}*"))
+
+
+class TestVersions:
+    """Saving, deleting and renaming versions: at no moment a version is lost."""
+
+    @pytest.mark.parametrize("function", ["os.replace", "pathlib.Path.rename", "pathlib.Path.replace"])
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "--mode save --versionname first",
+            "--mode save --versionname second",
+            "--mode rename --oldname first --versionname third",
+            "--mode delete --versionname other",
+        ],
+    )
+    @pytest.mark.parametrize("count", [1, 2, 3, 4])
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_killed(self, small, tree, function, words, count, when):
+        from atacal.flags.backup import list_versions, versions_folder
+
+        for name in ("other", "first"):
+            flagmanager(str(small), mode="save", versionname=name, comment=name)
+        before, kept = tree(small), tree(versions_folder(small) / "flags.first")
+        script = f"""
+import os, signal, sys, pathlib
+from atacal import cli
+real, calls = {function}, []
+def counted(*args):
+    calls.append(args)
+    if len(calls) == {count} and {when!r} == "before": os.kill(os.getpid(), signal.SIGKILL)
+    real(*args)
+    if len(calls) == {count}: os.kill(os.getpid(), signal.SIGKILL)
+{function} = counted
+cli.run(sys.argv[1:])
+"""
+        subprocess.run([sys.executable, "-c", script, "flagmanager", str(small), *words.split()], check=False)
+        assert tree(small) == before
+        for _ in range(2):  # as it was left, and after it was tidied
+            there = [v.name for v in list_versions(small)]
+            found = [n for n in there if tree(versions_folder(small) / f"flags.{n}") == kept]
+            assert any(n.startswith(("first", "third")) for n in found), there
+            flagmanager(str(small), mode="save", versionname="again")
+        assert not list(versions_folder(small).glob(".flags.*"))
