@@ -187,7 +187,10 @@ def _add(
     nchan = vis.shape[1]
     factors = library.factors(block) if library is not None else None
     chan_re, chan_im, chan_ok = _chan_factor(factors, nchan)
-    model_re, model_im = planes(np.asarray(model.block(block), np.complex64))
+    expected = np.asarray(model.block(block), np.complex64)
+    if factors is not None and factors.matrix is not None:
+        expected = _turned(expected, factors, block)
+    model_re, model_im = planes(expected)
     time_slot, time_inverse, time_ok, time_weight = _time_factor(factors, block.nrow)
     since = block.time - sums.time0[np.maximum(slot, 0)]
     accumulate_rows(
@@ -196,6 +199,14 @@ def _add(
         groups[block.spw][0], chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight,
         block.antenna1, block.antenna2, model_re, model_im, corr_dep_flags,
     )  # fmt: skip
+
+
+def _turned(model: NDArray[np.complex64], factors: Any, block: Block) -> NDArray[np.complex64]:
+    """Return the model as linear feeds see it, (row, chan, 4): P_i M P_j^H, since P lies on the sky's side of gains."""
+    sky = model.reshape(*model.shape[:2], 2, 2)
+    left, right = (factors.matrix[factors.slot, antenna] for antenna in (block.antenna1, block.antenna2))
+    seen = left[:, None] @ sky @ right[:, None].conj().swapaxes(-1, -2)
+    return np.ascontiguousarray(seen.reshape(block.nrow, -1, 4), np.complex64)
 
 
 def _inverse(gain: NDArray[np.complex64], ok: NDArray[np.bool_]) -> NDArray[np.complex64]:
