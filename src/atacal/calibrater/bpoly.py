@@ -116,10 +116,11 @@ def solve_bpoly(
     for batch in gather(
         ms, selected, slots, groups, library=library, model=model, corr_dep_flags=setup.corr_dep_flags, memory=memory
     ):
+        time = batch.time
         for i, slot in enumerate(batch.slots):
             spectrum = spectra[int(slots.spw[slot])]
             fits = _solve_slot(batch.d[i], batch.b[i], spectrum, setup, metadata.nant, order)
-            found.append((int(slot), float(batch.time[i]), fits))
+            found.append((int(slot), float(time[i]), fits))
     stats = _statistics(found, slots, setup.minsnr)
     solutions = _collect(found, slots, spectra, setup)
     if not solutions:

@@ -97,6 +97,8 @@ class BPolyTable:
         The MeasurementSet or BPOLY table whose small tables are copied when this one is written.
     path : Path, optional
         Where it was read from.
+    pol_basis : str
+        ``linear``, ``circular``, or empty in CASA's tables, which do not say.
     """
 
     columns: dict[str, Any]
@@ -110,6 +112,7 @@ class BPolyTable:
     spws: tuple[Spw, ...] | None = None
     subtables_from: Path | None = None
     path: Path | None = None
+    pol_basis: str = ""
     history: list[str] = field(default_factory=list)
 
     @property
@@ -251,7 +254,7 @@ def tabulated(
     return CalTable(
         kind=KIND,
         par_type="Complex",
-        pol_basis=pol_basis,
+        pol_basis=table.pol_basis or pol_basis,
         ms_name=table.ms_name,
         antennas=antennas,
         fields=table.fields or tuple(fields),

@@ -16,6 +16,7 @@ import numpy as np
 
 from atacal.caltables.bpoly import KIND, BPolyTable, tabulated
 from atacal.caltables.bpoly_layout import CAL_DESC, CAL_HISTORY, MAIN
+from atacal.caltables.bpoly_new import pol_basis
 from atacal.caltables.folder import replacing
 from atacal.caltables.subtables import SUBTABLES, is_caltable, read_history, write_subtables
 from atacal.caltables.table import CalTable
@@ -55,6 +56,7 @@ def read_bpoly(path: str | os.PathLike[str]) -> BPolyTable:
         if missing := [c for c in _NEEDED if c not in tab.colnames()]:
             raise InvalidTable(f"{name} is damaged: it has no column {', '.join(missing)}")
         columns, layout = _read_columns(tab), tab.getdesc()
+        basis = str(tab.getkeyword("PolBasis")) if "PolBasis" in tab.keywordnames() else ""
     for row, kind in enumerate(columns["POLY_TYPE"]):
         if kind != "CHEBYSHEV":
             raise InvalidTable(f"{name}: row {row} has a polynomial of type {kind!r}; only CHEBYSHEV can be read")
@@ -75,6 +77,7 @@ def read_bpoly(path: str | os.PathLike[str]) -> BPolyTable:
         spws=read_spws(str(name / "SPECTRAL_WINDOW")) if small else None,
         subtables_from=name if small else None,
         path=name,
+        pol_basis=basis,
         history=read_history(name),
     )  # fmt: skip
 
@@ -117,6 +120,8 @@ def write_bpoly(path: str | os.PathLike[str], table: BPolyTable, *, overwrite: b
         _write_table(temporary / "CAL_HISTORY", table.history_layout or CAL_HISTORY, table.cal_history, None)
         small = _write_small(temporary, table)
         with opened(temporary, writable=True) as tab:
+            if table.pol_basis:
+                tab.putkeyword("PolBasis", table.pol_basis)
             for sub in (*_OWN, *small):
                 tab.putkeyword(sub, f"Table: {temporary / sub}")
 
@@ -207,13 +212,8 @@ def read_as_bandpass(path: str | os.PathLike[str]) -> CalTable:
         vis = folder / table.ms_name
         if table.ms_name and (vis / "table.dat").is_file():
             meta = read_metadata(vis)
-            return tabulated(table, meta.antennas, meta.fields, meta.spws, pol_basis=_basis(meta))
+            return tabulated(table, meta.antennas, meta.fields, meta.spws, pol_basis=pol_basis(meta))
     raise NoSuchTable(
         f"{table.path} is a BPOLY table without channels and antenna names of its own; they are in the MeasurementSet "
         f"{table.ms_name or '(not named)'}, which is neither beside it nor in the current folder"
     )
-
-
-def _basis(meta: Any) -> str:
-    letters = {c[0] for p in meta.pols for c in p.corrs if c in ("RR", "LL", "XX", "YY")}
-    return "circular" if letters & {"R", "L"} else "linear" if letters else "unknown"

@@ -48,6 +48,7 @@ def new_table(metadata: Metadata, solutions: dict[int, Polynomials]) -> BPolyTab
     return BPolyTable(
         columns, cal_desc, {name: [] for name in CAL_HISTORY}, MAIN, CAL_DESC, CAL_HISTORY,
         antennas=metadata.antennas, fields=metadata.fields, spws=metadata.spws, subtables_from=Path(metadata.path),
+        pol_basis=pol_basis(metadata),
     )  # fmt: skip
 
 
@@ -86,3 +87,9 @@ def _add_slot(
         rows[f"POLY_COEFF_{what}"] = [c.reshape(-1, 1, 1, 1) for c in coefficients]
     for name, cells in rows.items():
         columns[name] += cells
+
+
+def pol_basis(metadata: Metadata) -> str:
+    """Return ``linear``, ``circular`` or ``unknown``, by the MeasurementSet's correlations."""
+    letters = {c[0] for p in metadata.pols for c in p.corrs if c in ("RR", "LL", "XX", "YY")}
+    return "unknown" if not letters else "circular" if letters & {"R", "L"} else "linear"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import ArgumentError, EmptySelection, WriteError
+from atacal.errors import ArgumentError, CaltableError, EmptySelection, WriteError
 from atacal.flags import engine
 from atacal.flags.clip import split_expression
 from atacal.flags.commands import Command
@@ -39,6 +39,9 @@ class _CalRows:
     """A calibration table with as much of a MeasurementSet's face as selections and agents look at."""
 
     def __init__(self, path: str, table: Any) -> None:
+        if "SPECTRAL_WINDOW_ID" not in table.colnames():
+            raise CaltableError(f"{path}: flagdata works on tables of solutions a channel; {table.info()['subType']} "
+                                "solutions cannot be flagged, solve again without the bad data")  # fmt: skip
         self.path, self.table = path, table
         sizes = {len(np.atleast_2d(table.getcell("FLAG", i))[0]) for i in range(min(1, table.nrows()))}
         npar = sizes.pop() if sizes else 2
