@@ -203,6 +203,10 @@ def _solve_slot(
 
 
 def _log_scatter(fit: PolynomialGains, receptor: int) -> None:
+    if fit.noisy:
+        log.info(
+            "Receptor %d: too noisy channel by channel for logarithms; the visibilities themselves are fitted", receptor
+        )
     there = np.isfinite(fit.log_rms)
     if there.any():
         amplitude, phase = fit.log_rms[there], np.rad2deg(fit.phase_rms_rad[there])

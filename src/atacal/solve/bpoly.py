@@ -5,6 +5,10 @@ to [-1, 1] over the domain; the constant term counts half (``T_0 / 2``), as in C
 ``V_ij = g_i conj(g_j)`` the amplitudes are fitted by linear least squares of ``log|V_ij|`` on ``a_i + a_j``, the phases
 by the p that solve ``sum w T_k sin(arg V_ij - p_i + p_j) = 0`` (the minimum of ``sum w (1 - cos)``), both with the
 weights of the visibilities. This is what CASA does (R. Lucas' antenna-based fits of IRAM's CLIC).
+
+Logarithms and phases of noise are not noise with a mean of 0: where the signal of a baseline and channel does not stand
+out, the same polynomials are fitted to the visibilities themselves, by least squares of ``V_ij - g_i conj(g_j)``, which
+is unbiased. Phases start from delays, so that they may wrap.
 """
 
 from __future__ import annotations
@@ -21,7 +25,10 @@ MAX_ITERATIONS = 200
 TOLERANCE = 1e-11
 """Change of any coefficient at which a fit has converged."""
 _SINGULAR = 1e-10
-_EULER = 0.57721566490153286061
+_CLEAR = 5.0
+"""|V|^2 over the noise's power from which on logarithms are good: their mean is then off by less than 6e-4."""
+_FEW = 0.05
+"""Fraction of the data that may be noisier than that."""
 
 
 @dataclass(eq=False)
@@ -42,6 +49,8 @@ class PolynomialGains:
         Scatter of log amplitude and phase about the fit; NaN without data.
     used : int64 (antenna, chan)
         Number of the antenna's baselines with data that took part.
+    noisy : bool
+        Whether the visibilities themselves were fitted, not their logarithms and phases.
     """
 
     amplitude: NDArray[np.float64]
@@ -51,6 +60,7 @@ class PolynomialGains:
     log_rms: NDArray[np.float64]
     phase_rms_rad: NDArray[np.float64]
     used: NDArray[np.int64]
+    noisy: bool = False
 
 
 def scaled(freq_hz: NDArray[np.float64], low_hz: float, high_hz: float) -> NDArray[np.float64]:
@@ -125,8 +135,13 @@ def solve_polynomial_gains(
     x = scaled(freq_hz, *domain_hz)
     problem = _Problem(d[keep], b[keep] / b.max(), ant1[keep], ant2[keep], np.flatnonzero(ok), nant)
     reference = next((r for r in references if ok[r]), int(np.flatnonzero(ok)[0]))
-    out.phase[ok] = problem.phase(chebyshev(x, npha), freq_hz, domain_hz, reference)
-    out.amplitude[ok], variance = problem.amplitude(chebyshev(x, na), _noise_power(d[keep], problem.w, freq_hz))
+    phase = problem.phase(chebyshev(x, npha), freq_hz, domain_hz, reference)
+    amplitude, variance = problem.amplitude(chebyshev(x, na))
+    noise = _noise_power(problem.d, problem.w, freq_hz)
+    if problem.faint(amplitude @ chebyshev(x, na), noise):
+        out.noisy = True
+        amplitude, phase, variance = problem.visibilities(amplitude, phase, x, reference)
+    out.amplitude[ok], out.phase[ok] = amplitude, phase
     out.snr[ok] = np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1.0)), np.finfo("f4").max)
     out.good = ok & np.isfinite(out.amplitude).all(1) & np.isfinite(out.phase).all(1)
     out.used = np.zeros_like(out.used)
@@ -186,45 +201,84 @@ class _Problem:
         amplitude = np.abs(d)
         self.log = np.log(np.where(amplitude > 0, amplitude, 1.0))
 
-    def _inverse(self, design: NDArray, basis: NDArray) -> NDArray:
+    @staticmethod
+    def _inverse(design: NDArray, basis: NDArray, weight: NDArray) -> NDArray:
         """Invert the normal matrix; (antenna, coefficient) are its rows, what the data do not determine stays 0."""
         nant, count = design.shape[1], len(basis)
         normal = np.empty((nant, count, nant, count))
         for k in range(count):
             for m in range(k, count):
-                moment = self.w @ (basis[k] * basis[m])
+                moment = weight @ (basis[k] * basis[m])
                 normal[:, k, :, m] = normal[:, m, :, k] = (design * moment[:, None]).T @ design
         return np.linalg.pinv(normal.reshape(nant * count, -1), rcond=_SINGULAR, hermitian=True)
 
-    def amplitude(self, basis: NDArray, noise: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Fit the log amplitudes; ``noise`` is the noise's power at weight 1.
-
-        Returns the coefficients (antenna, count), and the variance of each antenna's mean log amplitude.
-
-        Noise makes |V| too large on average: E[log|V|] = log|<V>| + E1(S) / 2, S = |<V>|^2 / (2 sigma^2) with sigma
-        that of one component. The term is subtracted; it is nothing for S > 10.
-        """
+    def amplitude(self, basis: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Fit the log amplitudes: coefficients (antenna, count), and the variance of each antenna's mean."""
         design = self.first + self.second
-        inverse = self._inverse(design, basis)
+        inverse = self._inverse(design, basis, self.w)
         shape = (design.shape[1], len(basis))
-        observed, excess = self.log, np.zeros_like(self.log)
-        coefficients = np.zeros(shape)
-        ndata = int((self.w > 0).sum())
-        free = max(ndata - 2 * coefficients.size, 1)
+        coefficients = (inverse @ (design.T @ ((self.w * self.log) @ basis.T)).ravel()).reshape(shape)
+        residual = self.log - design @ (coefficients @ basis)
+        spread = (self.w * residual**2).sum() / self._freedom(shape[1])
+        return coefficients, _mean_variance(inverse, shape) * spread
+
+    def _freedom(self, count: int) -> int:
+        return max(int((self.w > 0).sum()) - len(self.antennas) * count, 1)
+
+    def faint(self, log_gain: NDArray[np.float64], noise: float) -> bool:
+        """Whether too many data hardly stand out of noise of a power, given log gains (antenna, chan)."""
+        power = self.w * np.exp(2 * np.clip((self.first + self.second) @ log_gain, -300, 300))
+        return bool(noise > 0 and (power[self.w > 0] < _CLEAR * noise).mean() > _FEW)
+
+    def visibilities(
+        self, amplitude: NDArray[np.float64], phase: NDArray[np.float64], x: NDArray[np.float64], reference: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Fit the visibilities themselves, from a first guess, by damped Gauss-Newton steps.
+
+        With V = g_i conj(g_j) and weights w |V|^2 the real part of (D - V)/V is linear in the changes of the log
+        amplitudes, the imaginary part in those of the phases: each step is two fits like the others.
+        """
+        plus, minus = self.first + self.second, self.first - self.second
+        free = self.antennas != reference
+        ba, bp = chebyshev(x, amplitude.shape[1]), chebyshev(x, phase.shape[1])
+
+        def model(a: NDArray, p: NDArray) -> NDArray:
+            return np.exp(np.clip(plus @ (a @ ba), -300, 300) + 1j * (minus @ (p @ bp)))
+
+        def misfit(v: NDArray) -> float:
+            return float((self.w * np.abs(self.d - v) ** 2).sum())
+
+        amplitude, phase = amplitude.copy(), phase.copy()
+        v = model(amplitude, phase)
+        best = misfit(v)
+        damping = 1.0
         for _ in range(MAX_ITERATIONS):
-            right = design.T @ ((self.w * (observed - excess)) @ basis.T)
-            new = (inverse @ right.ravel()).reshape(shape)
-            change = np.abs(new - coefficients).max()
-            coefficients = new
-            fit = design @ (coefficients @ basis)
-            if change < TOLERANCE:
+            weight = self.w * np.abs(v) ** 2
+            ratio = weight * (self.d / v - 1.0)
+            inverse = self._inverse(plus, ba, weight)
+            da = (inverse @ (plus.T @ (ratio.real @ ba.T)).ravel()).reshape(amplitude.shape)
+            dp = np.zeros_like(phase)
+            inverse_phase = self._inverse(minus[:, free], bp, weight)
+            dp[free] = (inverse_phase @ (minus[:, free].T @ (ratio.imag @ bp.T)).ravel()).reshape(-1, len(bp))
+            largest = max(np.abs(da).max(), np.abs(dp).max())
+            damping = min(1.0, 2 * damping, 1.0 / max(largest, 1e-300))
+            while damping > 1e-6:
+                trial = model(amplitude + damping * da, phase + damping * dp)
+                if misfit(trial) <= best:
+                    break
+                damping /= 2
+            else:
                 break
-            signal = self.w * np.exp(2 * np.minimum(fit, 300.0)) / max(noise, 1e-300)
-            excess = 0.5 * exponential_integral(signal)
-        residual = self.log - excess - fit
-        response = 1.0 - np.average(np.exp(-signal), weights=self.w)  # d E[log|V|] / d log|<V>|
-        variance = (self.w * residual**2).sum() / free * np.diag(inverse).reshape(shape)[:, 0] / 4.0
-        return coefficients, np.maximum(variance, 0.0) / max(response, 1e-3) ** 2
+            amplitude, phase, v = amplitude + damping * da, phase + damping * dp, trial
+            best = misfit(v)
+            if damping * largest < 1e-8:
+                break
+        spread = best / (2 * self._freedom(max(len(ba), len(bp))))
+        return (
+            amplitude,
+            phase,
+            _mean_variance(self._inverse(plus, ba, self.w * np.abs(v) ** 2), amplitude.shape) * spread,
+        )
 
     def phase(
         self, basis: NDArray, freq_hz: NDArray, domain_hz: tuple[float, float], reference: int
@@ -232,7 +286,7 @@ class _Problem:
         """Fit the phases [rad]: coefficients (antenna, count), those of the reference antenna 0."""
         free = self.antennas != reference
         design = (self.first - self.second)[:, free]
-        inverse = self._inverse(design, basis)
+        inverse = self._inverse(design, basis, self.w)
         coefficients = np.zeros((len(self.antennas), len(basis)))
         start = self._start(freq_hz, domain_hz, reference)
         coefficients[:, : min(2, len(basis))] = start[:, : min(2, len(basis))]
@@ -249,19 +303,39 @@ class _Problem:
     def _start(self, freq_hz: NDArray, domain_hz: tuple[float, float], reference: int) -> NDArray[np.float64]:
         """Guess the constant and the linear term from a delay and a phase an antenna, so that phases may wrap."""
         low, high = domain_hz
-        middle = (low + high) / 2
-        delay = np.zeros(self.nant)
+        offset = freq_hz - (low + high) / 2
+        delay, phase = np.zeros(self.nant), np.zeros(self.nant)
         if len(np.unique(freq_hz)) > 1:
             delay, _, _ = solve_antenna_delays(
                 self.d, self.w, freq_hz, self.ant1, self.ant2, self.nant, reference
             )  # fmt: skip
-        turn = np.exp(-2j * np.pi * (delay[self.ant1] - delay[self.ant2])[:, None] * (freq_hz - middle))
-        amplitude = np.where(self.w > 0, np.abs(self.d), 1.0)
+        unit = self.w * np.exp(1j * np.angle(self.d))
+        turn = np.exp(-2j * np.pi * (delay[self.ant1] - delay[self.ant2])[:, None] * offset)
         total = self.w.sum(1)
-        mean = (self.w * turn * self.d / np.where(amplitude > 0, amplitude, 1.0)).sum(1) / np.maximum(total, 1e-300)
+        mean = (unit * turn).sum(1) / np.maximum(total, 1e-300)
         gain = solve_gains(mean[None], total[None], self.ant1, self.ant2, self.nant, minblperant=1)[0][0]
-        angle = np.angle(gain * np.conj(gain[reference]))[self.antennas]
-        return np.stack([2.0 * angle, np.pi * (high - low) * (delay - delay[reference])[self.antennas]], axis=1)
+        phase = np.angle(gain)
+        if len(np.unique(freq_hz)) > 1:
+            self._sweep(unit, offset, delay, phase)
+        phase, delay = (v[self.antennas] - v[reference] for v in (phase, delay))
+        return np.stack([2.0 * np.angle(np.exp(1j * phase)), np.pi * (high - low) * delay], axis=1)
+
+    def _sweep(self, unit: NDArray, offset: NDArray, delay: NDArray, phase: NDArray) -> None:
+        """Improve delays [s] and phases [rad], in place: each antenna's from all its baselines, the others held."""
+        step = float(np.diff(np.unique(offset)).min())
+        bins = np.round((offset - offset.min()) / step).astype(int)
+        npad = 1 << int(np.ceil(np.log2(max(8 * (bins.max() + 1), 64))))
+        lags = np.fft.fftfreq(npad, step)
+        for _ in range(3):
+            for ant in self.antennas:
+                one, two = np.flatnonzero(self.ant1 == ant), np.flatnonzero(self.ant2 == ant)
+                other = np.concatenate([self.ant2[one], self.ant1[two]])
+                data = np.concatenate([unit[one], unit[two].conj()])
+                spectrum = (data * np.exp(1j * (phase[other, None] + 2 * np.pi * delay[other, None] * offset))).sum(0)
+                padded = np.zeros(npad, np.complex128)
+                np.add.at(padded, bins, spectrum)
+                delay[ant] = lags[np.argmax(np.abs(np.fft.fft(padded)))]
+                phase[ant] = np.angle((spectrum * np.exp(-2j * np.pi * delay[ant] * offset)).sum())
 
     def scatter(self, log_gain: NDArray, phase: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weighted rms of log amplitude and phase [rad] of every baseline about antenna gains."""
@@ -288,18 +362,9 @@ def _noise_power(d: NDArray[np.complex128], w: NDArray[np.float64], freq_hz: NDA
     return float(np.median(scaled_power) / np.log(2.0))  # the power of Gaussian noise is distributed exponentially
 
 
-def exponential_integral(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return E1(x) for x >= 0, to 2e-7 (Abramowitz & Stegun 5.1.53, 5.1.56).
-
-    At 0, where E1 is infinite, the value at 1e-6 is returned.
-    """
-    x = np.maximum(x, 1e-6)
-    small = np.minimum(x, 1.0)
-    series = np.polyval([0.00107857, -0.00976004, 0.05519968, -0.24991055, 0.99999193, -_EULER], small)
-    large = np.clip(x, 1.0, 700.0)
-    top = np.polyval([1.0, 8.5733287401, 18.0590169730, 8.6347608925, 0.2677737343], large)
-    bottom = np.polyval([1.0, 9.5733223454, 25.6329561486, 21.0996530827, 3.9584969228], large)
-    return np.where(x <= 1.0, series - np.log(small), np.exp(-large) / large * top / bottom)
+def _mean_variance(inverse: NDArray, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Variance of the mean (half the constant term) of each antenna, from an inverse normal matrix."""
+    return np.maximum(np.diag(inverse).reshape(shape)[:, 0] / 4.0, 0.0)
 
 
 def normalised(
