@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +12,7 @@ from atacal.ms.stream import Block
 
 _NO_CHAN = np.zeros((0, 0, 0), np.complex64)
 _NO_FULL = np.zeros((0, 0, 0, 0), np.complex64)
+_NO_CHAN_WEIGHT = np.zeros((0, 0, 0, 0), np.float32)
 
 
 def receptors_of(pol: Polarization) -> NDArray[np.int32]:
@@ -30,27 +25,7 @@ def receptors_of(pol: Polarization) -> NDArray[np.int32]:
     return np.array(pol.corr_product, np.int32)
 
 
-class Team:
-    """Threads that share the rows of a block; kernels release the GIL."""
-
-    def __init__(self, workers: int | None = None) -> None:
-        self.workers = workers or max(1, len(os.sched_getaffinity(0)))
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="atacal-kernel")
-
-    def __enter__(self) -> Team:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-
-    def run(self, kernel: Callable[..., Any], nrow: int, *arguments: Any) -> list[Any]:
-        """Call ``kernel(*arguments, first, last)`` for shares of the rows, and return what the calls return."""
-        edges = np.linspace(0, nrow, self.workers + 1).astype(int)
-        jobs = [self._pool.submit(kernel, *arguments, int(a), int(b)) for a, b in pairwise(edges) if b > a]
-        return [job.result() for job in jobs]
-
-
-def correct_block(block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team) -> None:
+def correct_block(block: Block, factors: Factors, receptors: NDArray[np.int32]) -> None:
     """Divide the block's DATA by the factors, in place."""
     chan_inv, full_inv = _NO_CHAN, _NO_FULL
     if factors.chan_gain is not None:
@@ -59,20 +34,17 @@ def correct_block(block: Block, factors: Factors, receptors: NDArray[np.int32], 
         full_inv = np.ascontiguousarray(np.complex64(1) / factors.full_gain)
     time_inv = np.ascontiguousarray(np.complex64(1) / factors.time_gain)
     vis = block["DATA"]
-    team.run(
-        kernels.correct, block.nrow, vis, block.antenna1, block.antenna2, factors.slot, receptors,
-        time_inv, chan_inv, full_inv,
-    )  # fmt: skip
+    kernels.correct(vis, block.antenna1, block.antenna2, factors.slot, receptors, time_inv, chan_inv, full_inv)
     if factors.matrix is not None:
         inverse = np.ascontiguousarray(np.linalg.inv(factors.matrix).astype(np.complex64))
-        team.run(kernels.rotate, block.nrow, vis, block.antenna1, block.antenna2, factors.slot, inverse)
+        kernels.rotate(vis, block.antenna1, block.antenna2, factors.slot, inverse)
 
 
 NO_SOLUTION = "no solution for the antenna"
 FLAGGED_SOLUTION = "flagged solution"
 
 
-def flag_block(block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team) -> list[dict[str, int]]:
+def flag_block(block: Block, factors: Factors, receptors: NDArray[np.int32]) -> list[dict[str, int]]:
     """Flag what rests on flagged or missing solutions, in the block's FLAG.
 
     Returns
@@ -91,11 +63,9 @@ def flag_block(block: Block, factors: Factors, receptors: NDArray[np.int32], tea
         for reason, bad in ((NO_SOLUTION, missing), (FLAGGED_SOLUTION, ~good.ok)):
             if bad.any():
                 bad = np.ascontiguousarray(bad)
-                new = team.run(
-                    kernels.flag_by, block.nrow, block["FLAG"], block.antenna1, block.antenna2, which, receptors, bad
-                )
-                if sum(new):
-                    counts[reason] = sum(new)
+                new = kernels.flag_by(block["FLAG"], block.antenna1, block.antenna2, which, receptors, bad)
+                if new:
+                    counts[reason] = new
     return out
 
 
@@ -116,27 +86,18 @@ def inverse_square(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def block_spectrum(
-    block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team
+    block: Block, factors: Factors, receptors: NDArray[np.int32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return WEIGHT_SPECTRUM, float32 (row, chan, corr), from SIGMA_SPECTRUM (or SIGMA), and its `channel_median`."""
-    shape = block["DATA"].shape
-    weights, medians = np.empty(shape, np.float32), np.empty((shape[0], shape[2]), np.float32)
-
-    def share(first: int, last: int) -> None:
-        rows = slice(first, last)
-        out = weights[rows]
-        if "SIGMA_SPECTRUM" in block.data:
-            out[:] = inverse_square(block["SIGMA_SPECTRUM"][rows])
-        else:
-            out[:] = inverse_square(block["SIGMA"][rows])[:, None, :]
-        for end, antenna in enumerate((block.antenna1[rows], block.antenna2[rows])):
-            out *= factors.spectrum_weight[factors.slot[rows], antenna][:, None, receptors[:, end]]
-            if factors.chan_weight is not None:
-                out *= factors.chan_weight[factors.slot[rows], antenna][:, :, receptors[:, end]]
-        medians[rows] = channel_median(out)
-
-    team.run(share, shape[0])  # NumPy lets the other threads run meanwhile
-    return weights, medians
+    weights = np.empty(block["DATA"].shape, np.float32)
+    by_chan = "SIGMA_SPECTRUM" in block.data
+    inverse = inverse_square(block["SIGMA_SPECTRUM"]) if by_chan else inverse_square(block["SIGMA"])[:, None]
+    chan_weight = _NO_CHAN_WEIGHT if factors.chan_weight is None else np.ascontiguousarray(factors.chan_weight)
+    weight = np.ascontiguousarray(factors.spectrum_weight)
+    kernels.weigh(weights, inverse, block.antenna1, block.antenna2, factors.slot, receptors, weight, chan_weight)
+    if not by_chan and factors.chan_weight is None:
+        return weights, weights[:, 0].copy()
+    return weights, channel_median(weights)
 
 
 _CASA_EVEN_MEAN = 100  # casacore averages the middle two of an even number of values up to this many

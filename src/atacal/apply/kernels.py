@@ -1,7 +1,7 @@
 """The compiled inner loops of applying calibration.
 
-Arrays are C-contiguous; each kernel works on the rows [first, last) so that threads can share a block. Factors are
-inverse Jones factors (reciprocals of the forward ones).
+Arrays are C-contiguous. Factors are inverse Jones factors (reciprocals of the forward ones). Each thread does a
+block of its own.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import numpy as np
 
 _C64 = nb.complex64
 _ROWS = nb.int32[::1]
-_RANGE = (nb.int64, nb.int64)
 
 _correct_signature = nb.void(
     _C64[:, :, ::1], _ROWS, _ROWS, _ROWS, nb.int32[:, ::1],
-    _C64[:, :, ::1], _C64[:, :, ::1], _C64[:, :, :, ::1], *_RANGE,
+    _C64[:, :, ::1], _C64[:, :, ::1], _C64[:, :, :, ::1],
 )  # fmt: skip
 
 
 @nb.njit(_correct_signature, nogil=True, cache=True, fastmath=False)
-def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_inv, first, last):
+def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_inv):
     """Divide visibilities by diagonal Jones factors, in place.
 
     V_ij -> (t_i c_i f_i) V_ij conj(t_j c_j f_j)
@@ -36,12 +35,10 @@ def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_i
         Empty (no antennas) where no term has a channel axis alone.
     full_inv : complex64 (slot, antenna, chan, receptor)
         Empty where no term has both axes.
-    first, last : int
-        Rows to do.
     """
     nchan, ncorr = vis.shape[1], vis.shape[2]
     by_chan, by_both = chan_inv.shape[0] > 0, full_inv.shape[0] > 0
-    for row in range(first, last):
+    for row in range(vis.shape[0]):
         i, j, s = antenna1[row], antenna2[row], slot[row]
         for corr in range(ncorr):
             p, q = receptors[corr, 0], receptors[corr, 1]
@@ -61,11 +58,11 @@ def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_i
 
 
 @nb.njit(
-    nb.int64(nb.boolean[:, :, ::1], _ROWS, _ROWS, nb.int64[::1], nb.int32[:, ::1], nb.boolean[:, :, :, ::1], *_RANGE),
+    nb.int64(nb.boolean[:, :, ::1], _ROWS, _ROWS, nb.int64[::1], nb.int32[:, ::1], nb.boolean[:, :, :, ::1]),
     nogil=True,
     cache=True,
 )
-def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
+def flag_by(flag, antenna1, antenna2, which, receptors, bad):
     """Flag the visibilities that rest on a bad factor of one table, in place.
 
     Parameters
@@ -76,7 +73,6 @@ def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
         First index of ``bad`` for each row.
     receptors : int32 (corr, 2)
     bad : bool (distinct, antenna, chan or 1, receptor)
-    first, last : int
 
     Returns
     -------
@@ -85,7 +81,7 @@ def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
     """
     nchan, ncorr, single = flag.shape[1], flag.shape[2], bad.shape[2] == 1
     count = 0
-    for row in range(first, last):
+    for row in range(flag.shape[0]):
         i, j, s = antenna1[row], antenna2[row], which[row]
         for corr in range(ncorr):
             p, q = receptors[corr, 0], receptors[corr, 1]
@@ -103,11 +99,11 @@ def flag_by(flag, antenna1, antenna2, which, receptors, bad, first, last):
 
 
 @nb.njit(
-    nb.void(_C64[:, :, ::1], _ROWS, _ROWS, _ROWS, _C64[:, :, :, ::1], *_RANGE),
+    nb.void(_C64[:, :, ::1], _ROWS, _ROWS, _ROWS, _C64[:, :, :, ::1]),
     nogil=True,
     cache=True,
 )
-def rotate(vis, antenna1, antenna2, slot, inverse, first, last):
+def rotate(vis, antenna1, antenna2, slot, inverse):
     """Multiply by full 2 x 2 Jones matrices, in place: V_ij -> P_i V_ij P_j^H, for four correlations.
 
     Parameters
@@ -116,9 +112,8 @@ def rotate(vis, antenna1, antenna2, slot, inverse, first, last):
         Correlations in the order pp, pq, qp, qq.
     antenna1, antenna2, slot : int32 (row,)
     inverse : complex64 (slot, antenna, 2, 2)
-    first, last : int
     """
-    for row in range(first, last):
+    for row in range(vis.shape[0]):
         i, j, s = antenna1[row], antenna2[row], slot[row]
         a00, a01, a10, a11 = inverse[s, i, 0, 0], inverse[s, i, 0, 1], inverse[s, i, 1, 0], inverse[s, i, 1, 1]
         b00, b01 = np.conj(inverse[s, j, 0, 0]), np.conj(inverse[s, j, 0, 1])
@@ -131,3 +126,40 @@ def rotate(vis, antenna1, antenna2, slot, inverse, first, last):
             vis[row, chan, 1] = l00 * b10 + l01 * b11
             vis[row, chan, 2] = l10 * b00 + l11 * b01
             vis[row, chan, 3] = l10 * b10 + l11 * b11
+
+
+@nb.njit(
+    nb.void(
+        nb.float32[:, :, ::1], nb.float32[:, :, ::1], _ROWS, _ROWS, _ROWS, nb.int32[:, ::1], nb.float32[:, :, ::1],
+        nb.float32[:, :, :, ::1],
+    ),
+    nogil=True,
+    cache=True,
+)  # fmt: skip
+def weigh(weights, inverse, antenna1, antenna2, slot, receptors, weight, chan_weight):
+    """Fill the weights of visibilities, w_ij = w_i(c) w_j(c) / sigma^2.
+
+    Parameters
+    ----------
+    weights : float32 (row, chan, corr)
+        Filled here.
+    inverse : float32 (row, 1 or chan, corr)
+        1/sigma^2.
+    antenna1, antenna2, slot : int32 (row,)
+    receptors : int32 (corr, 2)
+    weight : float32 (slot, antenna, receptor)
+    chan_weight : float32 (slot, antenna, chan, receptor)
+        Empty (no slots) where weights do not depend on the channel.
+    """
+    nchan, ncorr = weights.shape[1], weights.shape[2]
+    by_chan, single = chan_weight.shape[0] > 0, inverse.shape[1] == 1
+    for row in range(weights.shape[0]):
+        i, j, s = antenna1[row], antenna2[row], slot[row]
+        for corr in range(ncorr):
+            p, q = receptors[corr, 0], receptors[corr, 1]
+            wi, wj = weight[s, i, p], weight[s, j, q]
+            for chan in range(nchan):
+                w = inverse[row, 0 if single else chan, corr] * wi * wj
+                if by_chan:
+                    w *= chan_weight[s, i, chan, p] * chan_weight[s, j, chan, q]
+                weights[row, chan, corr] = w

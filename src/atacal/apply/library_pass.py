@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.apply.block import (
-    Team,
     block_spectrum,
     block_weights,
     correct_block,
@@ -26,7 +26,7 @@ from atacal.errors import ArgumentError
 from atacal.ms.columns import ensure_column, fill_column
 from atacal.ms.measurement_set import MeasurementSet, Segment
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.stream import DEFAULT_MEMORY, Block, each_block
 from atacal.progress import track
 
 log = logging.getLogger("atacal")
@@ -89,6 +89,19 @@ class ApplyReport:
     tables: list[TableReport] = field(default_factory=list)
     uncalibrated_spws: list[int] = field(default_factory=list)
 
+    def add(self, block: _BlockReport) -> None:
+        """Count in what was done to a block."""
+        self.total += block.total
+        self.flagged_in += block.before
+        self.flagged_out += block.after
+        flagged = block.before
+        for table, counts in zip(self.tables, block.by_table, strict=False):  # none for a block without calibration
+            table.flagged_before += flagged
+            for reason, count in counts.items():
+                table.reasons[reason] = table.reasons.get(reason, 0) + count
+                table.flagged_by += count
+                flagged += count
+
 
 def apply_library(
     ms: MeasurementSet, selected: Selected, library: Library, mode: Mode, *, memory: int = DEFAULT_MEMORY
@@ -130,15 +143,12 @@ def apply_library(
     spectrum = mode.calibrate and library.weighs and ms.has("WEIGHT_SPECTRUM")
     if spectrum and ms.has("SIGMA_SPECTRUM"):
         columns.append("SIGMA_SPECTRUM")
+    work = partial(_apply_block, ms, library, mode, missing, spectrum)
+    blocks = each_block(ms, selected, columns, work, memory=memory)
     done: list[Segment] = []
-    with Team() as team:
-        blocks = stream(ms, selected, columns, memory=memory)
-        for whole in track(blocks, float(selected.runs.nrow.sum()), "applycal", size=lambda b: b.nrow):
-            block = wanted_rows(whole)
-            if block.nrow == 0:
-                continue
-            _apply_block(ms, block, library, mode, report, team, spectrum=spectrum)
-            done += block.segments
+    for one in track(blocks, float(selected.runs.nrow.sum()), "applycal", size=lambda b: b.nrow):
+        report.add(one)
+        done += one.segments
     if new_column:
         fill_column(ms, "CORRECTED_DATA", segments=complement(done, ms.metadata.nrow))
     ms.flush()
@@ -153,56 +163,56 @@ def check_receptors(ms: MeasurementSet, library: Library, spws: list[int]) -> No
             raise ArgumentError(f"spw {dd.spw} has correlations {', '.join(pol.corrs)}; only feeds can be calibrated")
 
 
+@dataclass
+class _BlockReport:
+    """What was done to one block: rows, those changed, visibilities flagged before, by each table, after."""
+
+    nrow: int
+    segments: list[Segment] = field(default_factory=list)
+    total: int = 0
+    before: int = 0
+    by_table: list[dict[str, int]] = field(default_factory=list)
+    after: int = 0
+
+
 def _apply_block(
-    ms: MeasurementSet,
-    block: Block,
-    library: Library,
-    mode: Mode,
-    report: ApplyReport,
-    team: Team,
-    *,
-    spectrum: bool,
-) -> None:
-    """Calibrate one block and write what the mode writes."""
+    ms: MeasurementSet, library: Library, mode: Mode, uncalibrated: list[int], spectrum: bool, whole: Block
+) -> _BlockReport:
+    """Calibrate one block and write what the mode writes; blocks are done by several threads."""
+    block = wanted_rows(whole)
+    if block.nrow == 0:
+        return _BlockReport(whole.nrow)
     receptors = receptors_of(ms.metadata.pols[block.pol])
     flag = block["FLAG"]
-    before = int(np.count_nonzero(flag))
-    report.total += flag.size
-    report.flagged_in += before
-    if block.spw in report.uncalibrated_spws:
+    report = _BlockReport(whole.nrow, block.segments, flag.size, int(np.count_nonzero(flag)))
+    if block.spw in uncalibrated:
         flag[:] = True
-        after = flag.size
+        report.after = flag.size
     else:
         factors = library.factors(block)
-        after = before
-        for table, counts in zip(report.tables, flag_block(block, factors, receptors, team), strict=True):
-            table.flagged_before += after
-            for reason, count in counts.items():
-                table.reasons[reason] = table.reasons.get(reason, 0) + count
-                table.flagged_by += count
-                after += count
+        report.by_table = flag_block(block, factors, receptors)
         if factors.matrix is not None:
             flag |= flag.any(axis=2, keepdims=True)  # each correlation is made of all four
-            after = int(np.count_nonzero(flag))
+        report.after = int(np.count_nonzero(flag))
         if mode.calibrate:
-            correct_block(block, factors, receptors, team)
+            correct_block(block, factors, receptors)
             if library.weighs:
-                _write_weights(ms, block, factors, receptors, team, spectrum=spectrum)
-    report.flagged_out += after
+                _write_weights(ms, block, factors, receptors, spectrum=spectrum)
     if mode.calibrate:
         ms.write("CORRECTED_DATA", block.segments, block["DATA"])
-    if mode.flag and after != before:
+    if mode.flag and report.after != report.before:
         ms.write("FLAG", block.segments, flag)
+    return report
 
 
 def _write_weights(
-    ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], team: Team, *, spectrum: bool
+    ms: MeasurementSet, block: Block, factors: Factors, receptors: NDArray[np.int32], *, spectrum: bool
 ) -> None:
     """Write WEIGHT, and WEIGHT_SPECTRUM where there is one: WEIGHT is then its median over channels."""
     if not spectrum:
         ms.write("WEIGHT", block.segments, block_weights(block, factors, receptors))
         return
-    weights, medians = block_spectrum(block, factors, receptors, team)
+    weights, medians = block_spectrum(block, factors, receptors)
     ms.write("WEIGHT_SPECTRUM", block.segments, weights)
     ms.write("WEIGHT", block.segments, medians)
 

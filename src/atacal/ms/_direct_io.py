@@ -7,6 +7,7 @@ docs/benchmark.md). Where that is refused or slow, the cache is used.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import os
@@ -59,6 +60,7 @@ class SharedFile:
         self._direct_fd, self._direct_tried = -1, False
         self._direct_bytes, self._direct_seconds = 0, 0.0
         self._flags, self._once = flags, once
+        self._cached: NDArray[np.bool_] | None = None
         self._lock = threading.Lock()
         try:
             if size:
@@ -108,17 +110,11 @@ class SharedFile:
             done += count
 
     def _read_once(self, offset: int, view: memoryview) -> int:
-        """Read what the cache has, then past it; return how many bytes came."""
+        """Read past the cache what is not in it; return how many bytes came."""
         direct = self._direct(offset + len(view), len(view))
-        if direct < 0 or not hasattr(os, "RWF_NOWAIT"):
+        if direct < 0 or self._is_cached(offset, len(view)):
             return 0
-        try:
-            done = os.preadv(self._fd, [view], offset, os.RWF_NOWAIT)
-        except BlockingIOError:
-            done = 0
-        except OSError:  # a file system that cannot tell
-            return 0
-        buffer, begun, first = _bounce_buffer(), time.perf_counter(), done
+        buffer, begun, done = _bounce_buffer(), time.perf_counter(), 0
         while done < len(view):
             begin = (offset + done) // _ALIGN * _ALIGN
             skip = offset + done - begin
@@ -128,8 +124,15 @@ class SharedFile:
                 break
             view[done : done + count] = buffer[skip : skip + count]
             done += count
-        self._count(done - first, begun)
+        self._count(done, begun)
         return done
+
+    def _is_cached(self, offset: int, length: int) -> bool:
+        with self._lock:
+            if self._cached is None:
+                self._cached = _pages_in_cache(self._fd, self._size)
+        pages = self._cached[offset // mmap.PAGESIZE : (offset + length - 1) // mmap.PAGESIZE + 1]
+        return bool(pages.all())
 
     def write(self, offset: int, values: NDArray) -> None:
         """Write a C-contiguous array at ``offset`` [bytes].
@@ -179,6 +182,19 @@ def _write(fd: int, offset: int, view: memoryview) -> None:
     done = 0
     while done < len(view):
         done += os.pwrite(fd, view[done:], offset + done)
+
+
+def _pages_in_cache(fd: int, size: int) -> NDArray[np.bool_]:
+    """Return which pages of a file the kernel has in memory; all, where it does not tell."""
+    npage = -(-size // mmap.PAGESIZE)
+    pages = np.ones(npage, np.uint8)
+    mincore = getattr(ctypes.CDLL(None, use_errno=True), "mincore", None)
+    if size and mincore is not None:
+        with mmap.mmap(fd, size, prot=mmap.PROT_READ) as mapped:
+            whole = np.frombuffer(mapped, np.uint8)
+            mincore(ctypes.c_void_p(whole.ctypes.data), ctypes.c_size_t(size), ctypes.c_void_p(pages.ctypes.data))
+            del whole
+    return (pages & 1).astype(bool)
 
 
 def _bounce_buffer() -> memoryview:

@@ -241,7 +241,10 @@ def _object(name: str, version: int, *parts: bytes) -> bytes:
 def _position(values: tuple[int, ...]) -> bytes:
     small = all(-_TWO_GIB <= v < _TWO_GIB for v in values)
     return _object(
-        "IPosition", 1 if small else 2, _u32(len(values)), struct.pack(f">{len(values)}{'i' if small else 'q'}", *values)
+        "IPosition",
+        1 if small else 2,
+        _u32(len(values)),
+        struct.pack(f">{len(values)}{'i' if small else 'q'}", *values),
     )
 
 

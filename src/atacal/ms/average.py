@@ -23,8 +23,10 @@ def sigma_to_weight(sigma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def weight_to_sigma(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 1/sqrt(weight), -1 where the weight is not positive."""
-    out = np.full_like(weight, -1)
-    np.divide(1.0, np.sqrt(np.maximum(weight, 0)), out=out, where=weight > np.finfo(np.float32).tiny)
+    bad = weight <= np.finfo(np.float32).tiny
+    out = np.sqrt(np.where(bad, np.float32(1), weight) if bad.any() else weight)
+    np.divide(np.float32(1), out, out=out)
+    out[bad] = -1
     return out
 
 

@@ -15,7 +15,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def in_order(work: Callable[[A], B], items: Iterable[A], *, ahead: int = WORKERS, workers: int = WORKERS) -> Iterator[B]:
+def in_order(
+    work: Callable[[A], B], items: Iterable[A], *, ahead: int = WORKERS, workers: int = WORKERS
+) -> Iterator[B]:
     """Yield ``work(item)`` for each item, in the items' order, done by threads ahead of the caller.
 
     Parameters

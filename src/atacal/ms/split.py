@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atacal.errors import ArgumentError, EmptySelection, MissingColumn
+from atacal.ms._new_rows import NewRows
 from atacal.ms._split_plan import SplitOptions, make_plan
 from atacal.ms._split_rows import SplitRows
 from atacal.ms._subtables import copy_subtables
-from atacal.ms._new_rows import NewRows
 from atacal.ms.create import NewTable, cube_tiles, main_table
 from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet

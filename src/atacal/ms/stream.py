@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import MissingColumn
 from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.pipeline import WORKERS, in_order
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
 
 DEFAULT_MEMORY = 1 << 30
 """Bound on what all blocks in flight hold [bytes]."""
 
-_BLOCK_BYTES = 48 << 20  # more brings nothing: it only has to be large against a tile and a Python call
+_BLOCK_BYTES = 16 << 20  # large against a tile and a Python call, small enough for memory to be used again at once
 _CUBES = {
     "DATA": np.complex64, "CORRECTED_DATA": np.complex64, "MODEL_DATA": np.complex64, "FLOAT_DATA": np.float32,
     "FLAG": np.bool_, "WEIGHT_SPECTRUM": np.float32, "SIGMA_SPECTRUM": np.float32,
     "CORRECTED_WEIGHT_SPECTRUM": np.float32,
 }  # fmt: skip
 _PER_CORR = {"WEIGHT": np.float32, "SIGMA": np.float32}
+_Entry = tuple[int, list[int], list[Segment]]  # data description, numbers of the runs, where they are
+Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
@@ -93,7 +95,7 @@ def stream(
     memory : int
         Bound on the bytes of the blocks in flight.
     prefetch : bool
-        Read the next block in a second thread while the caller works (its compiled kernels release the GIL).
+        Read the next blocks in other threads while the caller works.
 
     Yields
     ------
@@ -103,12 +105,46 @@ def stream(
     ------
     MissingColumn
     """
+    if prefetch:
+        return each_block(ms, selected, columns, lambda block: block, memory=memory)
+    _require(ms, columns)
+    return (_read(ms, selected, columns, entry) for entry in _plan(ms, selected, columns, memory))
+
+
+def each_block(
+    ms: MeasurementSet,
+    selected: Selected,
+    columns: Sequence[str],
+    work: Callable[[Block], Result],
+    *,
+    memory: int = DEFAULT_MEMORY,
+) -> Iterator[Result]:
+    """Yield what ``work`` makes of each block, in the order of `stream`; several threads read and work.
+
+    Parameters
+    ----------
+    ms, selected, columns, memory
+        As for `stream`.
+    work : callable
+        Takes a block; it may write to the block's rows. It runs in several threads at once.
+
+    Yields
+    ------
+    result of ``work``
+
+    Raises
+    ------
+    MissingColumn
+    """
+    _require(ms, columns)
+    plan = _plan(ms, selected, columns, memory)
+    return in_order(lambda entry: work(_read(ms, selected, columns, entry)), plan)
+
+
+def _require(ms: MeasurementSet, columns: Sequence[str]) -> None:
     for column in columns:
         if column not in ms.columns():
             ms.require(column)
-    plan = _plan(ms, selected, columns, memory)
-    blocks = (_read(ms, selected, columns, *entry) for entry in plan)
-    return _prefetched(blocks) if prefetch else blocks
 
 
 def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str]) -> int:
@@ -125,14 +161,12 @@ def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str]) -> int:
     return total
 
 
-def _plan(
-    ms: MeasurementSet, selected: Selected, columns: Sequence[str], memory: int
-) -> Iterator[tuple[int, list[int], list[Segment]]]:
+def _plan(ms: MeasurementSet, selected: Selected, columns: Sequence[str], memory: int) -> Iterator[_Entry]:
     """Group runs into blocks: (ddid, run numbers, segments), in the order in which the blocks fill up."""
     runs = selected.runs
     present = np.unique(runs.ddid)
-    # three blocks are in flight (being read, waiting, in use), and the caller needs as much again
-    share = min(_BLOCK_BYTES, memory // 8)
+    # blocks are in flight for each worker and in use, and the caller needs as much again
+    share = min(_BLOCK_BYTES, memory // (4 * WORKERS))
     limit = {int(d): max(1, share // row_bytes(ms, int(d), columns)) for d in present}
     waiting: dict[int, tuple[list[int], list[Segment], int]] = {}
     for i in range(len(runs)):
@@ -163,14 +197,8 @@ def _merged(segments: list[Segment]) -> list[Segment]:
     return out
 
 
-def _read(
-    ms: MeasurementSet,
-    selected: Selected,
-    columns: Sequence[str],
-    ddid: int,
-    numbers: list[int],
-    pieces: list[Segment],
-) -> Block:
+def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry: _Entry) -> Block:
+    ddid, numbers, pieces = entry
     dd = ms.metadata.ddids[ddid]
     spw, ncorr = ms.metadata.spws[dd.spw], ms.metadata.pols[dd.pol].ncorr
     segments = _merged(pieces)
@@ -210,38 +238,3 @@ def _read(
 def _expand(runs: RowRuns, run: NDArray[np.int64]) -> dict[str, NDArray]:
     names = ("time", "interval", "exposure", "field", "scan", "state", "obs")
     return {name: getattr(runs, name)[run] for name in names}
-
-
-def _prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Run an iterator one item ahead, in a thread of its own; its errors come out where they are waited for."""
-    ready: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=1)
-    stopped = threading.Event()
-
-    def put(item: Block | BaseException | None) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def work() -> None:
-        try:
-            for block in blocks:
-                if not put(block):
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=work, name="atacal-reader", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
