@@ -182,8 +182,10 @@ def in_time(
     ok = ~(flag[reg.flag_index[..., 0], ant] | flag[reg.flag_index[..., 1], ant]) & reg.found[..., None, None]
     if not np.iscomplexobj(param):
         return (points.astype(np.float64) * weight).sum(0), None, ok
-    amplitude = (np.abs(points).astype(np.float64) * weight).sum(0)
-    phase = np.angle(points).astype(np.float64)
+    # in double precision: cubic's weights may be large
+    exact = points.astype(np.complex128)
+    amplitude = (np.abs(exact) * weight).sum(0)
+    phase = np.angle(exact)
     for i in range(1, len(phase)):
         phase[i] -= TWO_PI * np.round((phase[i] - phase[i - 1]) / TWO_PI)
     return amplitude, (phase * weight).sum(0), ok
