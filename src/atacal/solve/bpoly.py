@@ -220,7 +220,7 @@ class _Problem:
         coefficients = (inverse @ (design.T @ ((self.w * self.log) @ basis.T)).ravel()).reshape(shape)
         residual = self.log - design @ (coefficients @ basis)
         spread = (self.w * residual**2).sum() / self._freedom(shape[1])
-        return coefficients, _mean_variance(inverse, shape) * spread
+        return coefficients, _mean_variance(inverse, shape, basis) * spread
 
     def _freedom(self, count: int) -> int:
         return max(int((self.w > 0).sum()) - len(self.antennas) * count, 1)
@@ -274,11 +274,8 @@ class _Problem:
             if damping * largest < 1e-8:
                 break
         spread = best / (2 * self._freedom(max(len(ba), len(bp))))
-        return (
-            amplitude,
-            phase,
-            _mean_variance(self._inverse(plus, ba, self.w * np.abs(v) ** 2), amplitude.shape) * spread,
-        )
+        inverse = self._inverse(plus, ba, self.w * np.abs(v) ** 2)
+        return amplitude, phase, _mean_variance(inverse, amplitude.shape, ba) * spread
 
     def phase(
         self, basis: NDArray, freq_hz: NDArray, domain_hz: tuple[float, float], reference: int
@@ -362,9 +359,12 @@ def _noise_power(d: NDArray[np.complex128], w: NDArray[np.float64], freq_hz: NDA
     return float(np.median(scaled_power) / np.log(2.0))  # the power of Gaussian noise is distributed exponentially
 
 
-def _mean_variance(inverse: NDArray, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Variance of the mean (half the constant term) of each antenna, from an inverse normal matrix."""
-    return np.maximum(np.diag(inverse).reshape(shape)[:, 0] / 4.0, 0.0)
+def _mean_variance(inverse: NDArray, shape: tuple[int, ...], basis: NDArray) -> NDArray[np.float64]:
+    """Variance of the mean over the channels of each antenna's series, from an inverse normal matrix."""
+    nant, count = shape
+    own = inverse.reshape(nant, count, nant, count)[np.arange(nant), :, np.arange(nant)]
+    mean = basis.mean(1)
+    return np.maximum(np.einsum("k,akm,m->a", mean, own, mean), 0.0)
 
 
 def normalised(
