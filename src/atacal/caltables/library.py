@@ -250,6 +250,7 @@ def _table_and_spws(
 ) -> tuple[CalTable, NDArray[np.int32]]:
     """Return a table that fits the data, and its spw for every spw of the data."""
     if not isinstance(name, CalTable) and is_bpoly(name):
+        log.info("%s: a BPOLY table; it does not change weights, whatever calwt says (as in CASA)", name)
         return polynomials_for(read_bpoly(name), spwmap, metadata, relative=how.freq_relative)
     table = name if isinstance(name, CalTable) else read_caltable(name)
     check_antennas(table, metadata)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.solve.delay import solve_antenna_delays
-from atacal.solve.gains import solve_gains, usable_antennas
+from atacal.solve.bpoly_start import first_phases
+from atacal.solve.gains import usable_antennas
 
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-11
@@ -210,7 +210,14 @@ class _Problem:
             for m in range(k, count):
                 moment = weight @ (basis[k] * basis[m])
                 normal[:, k, :, m] = normal[:, m, :, k] = (design * moment[:, None]).T @ design
-        return np.linalg.pinv(normal.reshape(nant * count, -1), rcond=_SINGULAR, hermitian=True)
+        matrix = normal.reshape(nant * count, -1)
+        try:
+            pivots = np.diag(np.linalg.cholesky(matrix))
+        except np.linalg.LinAlgError:
+            pivots = np.zeros(1)
+        if pivots.min() ** 2 > _SINGULAR * pivots.max() ** 2:
+            return np.linalg.inv(matrix)
+        return np.linalg.pinv(matrix, rcond=_SINGULAR, hermitian=True)
 
     def amplitude(self, basis: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Fit the log amplitudes: coefficients (antenna, count), and the variance of each antenna's mean."""
@@ -285,54 +292,19 @@ class _Problem:
         design = (self.first - self.second)[:, free]
         inverse = self._inverse(design, basis, self.w)
         coefficients = np.zeros((len(self.antennas), len(basis)))
-        start = self._start(freq_hz, domain_hz, reference)
+        start = first_phases(self.d, self.w, freq_hz, domain_hz, self.ant1, self.ant2, self.antennas, reference)
         coefficients[:, : min(2, len(basis))] = start[:, : min(2, len(basis))]
         observed = np.angle(self.d)
         for _ in range(MAX_ITERATIONS):
             model = (self.first - self.second) @ (coefficients @ basis)
-            right = design.T @ ((self.w * np.sin(observed - model)) @ basis.T)
-            step = (inverse @ right.ravel()).reshape(-1, len(basis))
+            residual = observed - model
+            right = design.T @ ((self.w * np.sin(residual)) @ basis.T)
+            slope = max(float((self.w * np.cos(residual)).sum() / self.w.sum()), 0.3)  # of the sine, on average
+            step = (inverse @ right.ravel()).reshape(-1, len(basis)) / slope
             coefficients[free] += step
             if np.abs(step).max(initial=0.0) < TOLERANCE:
                 break
         return coefficients
-
-    def _start(self, freq_hz: NDArray, domain_hz: tuple[float, float], reference: int) -> NDArray[np.float64]:
-        """Guess the constant and the linear term from a delay and a phase an antenna, so that phases may wrap."""
-        low, high = domain_hz
-        offset = freq_hz - (low + high) / 2
-        delay, phase = np.zeros(self.nant), np.zeros(self.nant)
-        if len(np.unique(freq_hz)) > 1:
-            delay, _, _ = solve_antenna_delays(
-                self.d, self.w, freq_hz, self.ant1, self.ant2, self.nant, reference
-            )  # fmt: skip
-        unit = self.w * np.exp(1j * np.angle(self.d))
-        turn = np.exp(-2j * np.pi * (delay[self.ant1] - delay[self.ant2])[:, None] * offset)
-        total = self.w.sum(1)
-        mean = (unit * turn).sum(1) / np.maximum(total, 1e-300)
-        gain = solve_gains(mean[None], total[None], self.ant1, self.ant2, self.nant, minblperant=1)[0][0]
-        phase = np.angle(gain)
-        if len(np.unique(freq_hz)) > 1:
-            self._sweep(unit, offset, delay, phase)
-        phase, delay = (v[self.antennas] - v[reference] for v in (phase, delay))
-        return np.stack([2.0 * np.angle(np.exp(1j * phase)), np.pi * (high - low) * delay], axis=1)
-
-    def _sweep(self, unit: NDArray, offset: NDArray, delay: NDArray, phase: NDArray) -> None:
-        """Improve delays [s] and phases [rad], in place: each antenna's from all its baselines, the others held."""
-        step = float(np.diff(np.unique(offset)).min())
-        bins = np.round((offset - offset.min()) / step).astype(int)
-        npad = 1 << int(np.ceil(np.log2(max(8 * (bins.max() + 1), 64))))
-        lags = np.fft.fftfreq(npad, step)
-        for _ in range(3):
-            for ant in self.antennas:
-                one, two = np.flatnonzero(self.ant1 == ant), np.flatnonzero(self.ant2 == ant)
-                other = np.concatenate([self.ant2[one], self.ant1[two]])
-                data = np.concatenate([unit[one], unit[two].conj()])
-                spectrum = (data * np.exp(1j * (phase[other, None] + 2 * np.pi * delay[other, None] * offset))).sum(0)
-                padded = np.zeros(npad, np.complex128)
-                np.add.at(padded, bins, spectrum)
-                delay[ant] = lags[np.argmax(np.abs(np.fft.fft(padded)))]
-                phase[ant] = np.angle((spectrum * np.exp(-2j * np.pi * delay[ant] * offset)).sum())
 
     def scatter(self, log_gain: NDArray, phase: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weighted rms of log amplitude and phase [rad] of every baseline about antenna gains."""
