@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,44 @@ result = {"vis": os.path.abspath("ngc5921.ms")}
 def ngc5921(ngc5921_original: Path, fresh_copy: Callable[[Path], Path]) -> Path:
     """Path of a fresh copy of the raw NGC 5921 MeasurementSet (``ngc5921.ms``, 27 antennas, 1 spw, 22653 rows)."""
     return fresh_copy(ngc5921_original)
+
+
+PEER_DATA = "ATACAL_PEER_DATA"
+"""A folder of real data that is no part of the package: archives ``NAME.tgz``, or what is in them."""
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Give an entry of the folder ``$ATACAL_PEER_DATA``, unpacked from an archive there if need be; never write to it.
+
+    ``real_data("sma_caltables", "sma_caltables.tgz") -> path``; the test is skipped where there is neither.
+    """
+    unpacked: dict[str, Path] = {}
+
+    def find(name: str, archive: str) -> Path:
+        place = os.environ.get(PEER_DATA)
+        if not place:
+            pytest.skip(f"set {PEER_DATA} to a folder with {archive} (real data, not part of the package)")
+        if (Path(place) / name).is_dir():
+            return Path(place) / name
+        if not (Path(place) / archive).is_file():
+            pytest.skip(f"{PEER_DATA}={place} has neither {name} nor {archive}")
+        if archive not in unpacked:
+            unpacked[archive] = tmp_path_factory.mktemp("real")
+            with tarfile.open(Path(place) / archive) as file:
+                file.extractall(unpacked[archive], filter="data")
+        return unpacked[archive] / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def alma_original(real_data: Callable[[str, str], Path]) -> Path:
+    """A raw ALMA Band 3 MeasurementSet (13 antennas; 4, 64 and 1 channels; XX XY YX YY and XX); never write to it."""
+    return real_data("mssel_test_small.ms", "alma_band3_small.ms.tgz")
+
+
+@pytest.fixture
+def alma_ms(alma_original: Path, fresh_copy: Callable[[Path], Path]) -> Path:
+    """Path of a fresh copy of the ALMA MeasurementSet."""
+    return fresh_copy(alma_original)

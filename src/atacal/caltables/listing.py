@@ -118,8 +118,10 @@ def _layout(table: CalTable, sol: SpwSolutions) -> _Layout:
         headings: tuple[tuple[str, str], ...] = (("Amp ", "Phs "),)
     else:
         headings = tuple((h, " ") for h in _HEADINGS.get(table.kind, ("Value",)))
+    # CASA measures the names of as many fields as have solutions, but takes the first ones of the FIELD table
+    nfield = len({int(f) for s in table.solutions.values() for f in s.field if f >= 0})
     return _Layout(
-        field=max((len(f.name) for f in table.fields), default=0),
+        field=max((len(f.name) for f in table.fields[:nfield]), default=0),
         chan=max(3, round(float(np.log10(sol.nchan)) + 0.5)),
         first=5 if is_complex else 10,
         second=6 if is_complex else 1,
