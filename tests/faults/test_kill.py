@@ -4,59 +4,72 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from atacal import cli
+from atacal.flags.backup import list_versions, versions_folder
+from atacal.ms import transaction
 from atacal.ms._tables import opened
+from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.transaction import WORKPLACE
 from atacal.tasks import clearcal, flagdata, flagmanager, setjy
 
-DRIVER = """
-import os, signal, sys
-point = sys.argv[1]
-from atacal import cli
-from atacal.ms import transaction
-from atacal.ms.measurement_set import MeasurementSet
 
-def die(*args, **options):
+def _die(*args: object, **options: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
-def then_die(function):
-    def both(*args, **options):
-        function(*args, **options)
-        args[0].table.flush()  # the worst: what was written is on the disk
-        die()
-    return both
 
-if point == "write":
-    MeasurementSet.write = then_die(MeasurementSet.write)
-elif point == "end":
-    transaction._commit = die
-elif point == "before renaming":
-    transaction._carry_out = die
-elif point == "while renaming":
-    real = os.replace
-    def replace(source, target):
-        real(source, target)
-        if transaction.WORKPLACE in str(source) and transaction.WORKPLACE not in str(target):
-            die()
-    os.replace = replace
-sys.exit(cli.run(sys.argv[2:]))
-"""
+def _set_trap(point: str) -> None:
+    """Have this process killed at a point of its work."""
+    write, replace = MeasurementSet.write, os.replace
+
+    def write_and_die(self: MeasurementSet, *args: object) -> None:
+        write(self, *args)  # type: ignore[arg-type]
+        self.table.flush()  # the worst: what was written is on the disk
+        _die()
+
+    def replace_and_die(source: object, target: object) -> None:
+        replace(source, target)  # type: ignore[type-var]
+        if WORKPLACE in str(source) and WORKPLACE not in str(target):
+            _die()
+
+    if point == "write":
+        MeasurementSet.write = write_and_die  # type: ignore[method-assign,assignment]
+    elif point == "end":
+        transaction._commit = _die
+    elif point == "before renaming":
+        transaction._carry_out = _die
+    elif point == "while renaming":
+        os.replace = replace_and_die  # type: ignore[assignment]
+
+
+def in_a_child(work: Callable[[], object]) -> int:
+    """Run something in a copy of this process; return its exit status, negative for a signal."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def killed(point: str, *words: str | Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, point, *(str(w) for w in words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    def work() -> None:
+        _set_trap(point)
+        cli.run([str(w) for w in words])
+
+    assert in_a_child(work) == -signal.SIGKILL
 
 
 def with_model_column(path: Path) -> None:
@@ -64,7 +77,7 @@ def with_model_column(path: Path) -> None:
 
 
 def with_virtual_model(path: Path) -> None:
-    setjy(str(path), field="0", standard="manual", fluxdensity=[2, 0, 0, 0])
+    setjy(str(path), field="0", standard="manual", fluxdensity=[2, 0, 0, 0], usescratch=False)
 
 
 def with_corrected_data(path: Path) -> None:
@@ -101,9 +114,9 @@ CASES = {
     "clearcal, virtual": (with_virtual_model, "clearcal X.ms"),
     "delmod scr": (with_model_column, "delmod X.ms --scr"),
     "delmod otf": (with_virtual_model, "delmod X.ms"),
-    "setjy, virtual": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
-    "setjy, new column": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --usescratch"),
-    "setjy, old column": (with_model_column, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --usescratch"),
+    "setjy, virtual": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --no-usescratch"),
+    "setjy, new column": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
+    "setjy, old column": (with_model_column, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
 }
 WITHOUT_MAIN_COLUMNS = ("flagmanager restore", "initweights delwtsp", "delmod scr", "delmod otf", "setjy, virtual")
 
@@ -114,7 +127,7 @@ def all_values(path: Path) -> dict[str, object]:
     with opened(path) as tab:
         for column in tab.colnames():
             if column != "FLAG_CATEGORY":
-                out[column] = tab.getvarcol(column)
+                out[column] = tab.getcol(column)
         for sub in ("SOURCE", "FLAG_CMD"):
             with opened(path / sub) as small:
                 out[sub] = [str(small[i]) for i in range(small.nrows())] + [str(small.getkeywords())]
@@ -127,11 +140,25 @@ def all_values(path: Path) -> dict[str, object]:
 def assert_same_values(one: dict[str, object], other: dict[str, object]) -> None:
     assert one.keys() == other.keys()
     for name, values in one.items():
-        if isinstance(values, dict):
-            for row, cell in values.items():
-                np.testing.assert_array_equal(cell, other[name][row], err_msg=f"{name} {row}")
+        if isinstance(values, np.ndarray):
+            np.testing.assert_array_equal(values, other[name], err_msg=name)
         else:
             assert values == other[name], name
+
+
+def assert_writable(path: Path) -> None:
+    """What casacore notes in lock files fits the tables, too."""
+    with opened(path / "HISTORY") as history:
+        nrow = history.nrows()
+    for _ in range(2):
+        write_history(path, "test", ["one", "two"])
+    with opened(path / "HISTORY", writable=True) as history:
+        assert history.nrows() == nrow + 4
+        assert history.getcol("MESSAGE")[-2:] == ["one", "two"]
+    with opened(path, writable=True) as tab:
+        for column in tab.colnames():
+            if column != "FLAG_CATEGORY":
+                tab.getcol(column)
 
 
 @pytest.mark.parametrize("point", ["write", "end"])
@@ -151,6 +178,7 @@ def test_killed_before_the_end_all_is_as_it_was(small, tree, caplog, monkeypatch
     assert f"an earlier {words.split()[0]} was killed; {small} is as it was before" in caplog.text
     assert not list(small.glob(f"{WORKPLACE}*"))
     assert tree(small) == before
+    assert_writable(small)
 
 
 @pytest.mark.parametrize("point", ["before renaming", "while renaming"])
@@ -158,10 +186,6 @@ def test_killed_before_the_end_all_is_as_it_was(small, tree, caplog, monkeypatch
 def test_killed_at_the_very_end_the_next_run_completes_it(
     small, small_original, tmp_path, caplog, monkeypatch, case, point
 ):
-    import shutil
-
-    from atacal import cli
-
     prepare, words = CASES[case]
     prepare(small)
     (tmp_path / "other").mkdir()
@@ -180,6 +204,7 @@ def test_killed_at_the_very_end_the_next_run_completes_it(
     assert f"an earlier {words.split()[0]} was killed at its very end; its changes are now complete" in caplog.text
     assert not list(small.glob(f"{WORKPLACE}*"))
     assert_same_values(all_values(small), all_values(reference))
+    assert_writable(small)
 
 
 @pytest.mark.parametrize("point", ["end", "while renaming"])
@@ -231,7 +256,7 @@ def test_interrupted_by_the_keyboard(small, tree, monkeypatch):
 class TestVersions:
     """Saving, deleting and renaming versions: at no moment a version is lost."""
 
-    @pytest.mark.parametrize("function", ["os.replace", "pathlib.Path.rename", "pathlib.Path.replace"])
+    @pytest.mark.parametrize("function", ["rename", "replace"])
     @pytest.mark.parametrize(
         "words",
         [
@@ -241,27 +266,27 @@ class TestVersions:
             "--mode delete --versionname other",
         ],
     )
-    @pytest.mark.parametrize("count", [1, 2, 3, 4])
+    @pytest.mark.parametrize("count", [1, 2, 3])
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_killed(self, small, tree, function, words, count, when):
-        from atacal.flags.backup import list_versions, versions_folder
-
         for name in ("other", "first"):
             flagmanager(str(small), mode="save", versionname=name, comment=name)
         before, kept = tree(small), tree(versions_folder(small) / "flags.first")
-        script = f"""
-import os, signal, sys, pathlib
-from atacal import cli
-real, calls = {function}, []
-def counted(*args):
-    calls.append(args)
-    if len(calls) == {count} and {when!r} == "before": os.kill(os.getpid(), signal.SIGKILL)
-    real(*args)
-    if len(calls) == {count}: os.kill(os.getpid(), signal.SIGKILL)
-{function} = counted
-cli.run(sys.argv[1:])
-"""
-        subprocess.run([sys.executable, "-c", script, "flagmanager", str(small), *words.split()], check=False)
+        real, calls = getattr(Path, function), []
+
+        def counted(*args: Path) -> None:
+            calls.append(args)
+            if len(calls) == count and when == "before":
+                _die()
+            real(*args)
+            if len(calls) == count:
+                _die()
+
+        def work() -> None:
+            setattr(Path, function, counted)
+            cli.run(["flagmanager", str(small), *words.split()])
+
+        in_a_child(work)
         assert tree(small) == before
         for _ in range(2):  # as it was left, and after it was tidied
             there = [v.name for v in list_versions(small)]

@@ -90,6 +90,8 @@ def save_version(path: str | os.PathLike[str], name: str, comment: str = "", mer
     what = f"flag version {name} of {path}"
     try:
         folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise WriteError(f"{path}: flag version {name} cannot be saved: no permission to write in {folder}")
         _remove_leftovers(folder)
         with opened(path) as source:
             require_space(folder, _size_bytes(source), what)

@@ -11,7 +11,7 @@ from pathlib import Path
 from atacal.errors import DiskFull, WriteError
 
 _KEEP_SIZE = 1
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_space(path: str | os.PathLike[str], nbytes: int, what: str) -> None:

@@ -23,23 +23,21 @@ import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atacal.errors import AtacalError, DiskFull, TableLocked, WriteError
+from atacal.ms._double import LOCK, WORKPLACE, Files, check_parts, make_double
 from atacal.ms._tables import opened
-from atacal.ms.space import require_space, reserve
+
+__all__ = ["WORKPLACE", "real_name", "recover", "transaction"]
 
 log = logging.getLogger("atacal")
 
-WORKPLACE = ".atacal-transaction"
-"""Name of the folder, inside the table, where a run writes."""
-
 _OWNER = ".owner"  # locked as long as the run lives
 _TODO = ".todo"
-_LOCK = "table.lock"
-_MARGIN_BYTES = 2_000_000  # indices, headers, table.dat and its copy
+_REQUESTS_BYTES = 260  # casacore's LockFile: a number, 32 pairs of numbers
+_WAIT_BYTES = 256 << 20
 _SUFFIX = re.compile(rf"/{re.escape(WORKPLACE)}(?=$|[^\w.-])")
 
 Stamps = dict[str, tuple[int, int, int]]
@@ -53,6 +51,7 @@ def transaction(
     columns: Collection[str] = (),
     replaced: Collection[str] = (),
     removed: Collection[str] = (),
+    in_place: Collection[str] = (),
     subtables: Collection[str] = (),
 ) -> Iterator[Path]:
     """Give the path of a double of a table; what is done to the double is done to the table when the block ends well.
@@ -70,6 +69,9 @@ def transaction(
         Those of ``columns`` of which every cell will be written: they are not copied, but hold anything at first.
     removed : collection of str
         The columns that may be removed.
+    in_place : collection of str
+        Columns that are large and derived from others: they are written in the table itself, so that a killed run
+        leaves them partly old and partly new, to be made again.
     subtables : collection of str
         The subtables that will be written, HISTORY, SOURCE...; those that do not exist do not matter.
 
@@ -89,28 +91,28 @@ def transaction(
         If the table or its folder cannot be written.
     """
     table = Path(os.path.normpath(os.fspath(path)))
+    inside = table / WORKPLACE
     with opened(table, writable=True) as tab:
+        files = Files.of(table, tab.getdminfo(), columns, replaced, removed, in_place)
+    there = [s for s in subtables if (table / s).is_dir()]
+    what = f"the changes that {task} makes to {table}"
+    check_parts(table, files, there, what)
+    with _Locks([table, *(table / s for s in there)]) as locks:
         owner = _enter(table, task)
-        inside = table / WORKPLACE
         try:
-            files = _Files.of(table, tab.getdminfo(), columns, replaced, removed)
-            there = [s for s in subtables if (table / s).is_dir()]
-            before = _stamps(table, there)
-            _double(table, inside, files, there, task)
-            start = _stamps(inside, there)
+            before = _stamps(table, there, files.in_place)
+            make_double(table, inside, files, there, what)
+            start = _stamps(inside, there, files.in_place)
+            yield inside
+            locks.take()
+            _commit(table, inside, task, before, start, files.in_place)
         except BaseException as error:
+            said = _named(error, table)
+            if said is error:
+                raise
+            raise said from error
+        finally:
             _leave(inside, owner)
-            raise _named(error, table) from error
-    try:
-        yield inside
-        _commit(table, inside, task, before, start)
-    except BaseException as error:
-        said = _named(error, table)
-        if said is error:
-            raise
-        raise said from error
-    finally:
-        _leave(inside, owner)
 
 
 def recover(path: str | os.PathLike[str]) -> None:
@@ -152,7 +154,41 @@ def real_name(text: str) -> str:
     return _SUFFIX.sub("", text)
 
 
-# ---------------------------------------------------------------- making the double
+class _Locks:
+    """casacore's write locks of some tables."""
+
+    def __init__(self, tables: list[Path]) -> None:
+        self._tables = tables
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> _Locks:
+        try:
+            self.take()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def take(self) -> None:
+        """Take them, again if they were lost: this process loses a lock with any handle on the same table.
+
+        Raises
+        ------
+        TableLocked, WriteError
+        """
+        for i, table in enumerate(self._tables):
+            try:
+                if i == len(self._descriptors):
+                    self._descriptors.append(os.open(table / LOCK, os.O_RDWR | os.O_CREAT, 0o666))
+                fcntl.lockf(self._descriptors[i], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    raise TableLocked(f"{table} is locked by another process; close it there and try again") from error
+                raise WriteError(f"{table} cannot be locked and written: {error.strerror}") from error
 
 
 def _enter(table: Path, task: str) -> Any:
@@ -171,7 +207,7 @@ def _enter(table: Path, task: str) -> Any:
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         shutil.rmtree(building, ignore_errors=True)
-        raise WriteError(f"{table} cannot be written: {error.strerror or error}") from error
+        raise _named(error, table) from error
     try:
         building.rename(inside)
     except OSError as error:
@@ -204,127 +240,17 @@ def _remove(inside: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class _Files:
-    """The files of a table by what the double has in their place.
-
-    Attributes
-    ----------
-    copied : set of str
-    fresh : set of str
-        Files of the same size with anything in them.
-    removed : set of str
-        Links that casacore may remove.
-    """
-
-    copied: set[str]
-    fresh: set[str]
-    removed: set[str]
-
-    @classmethod
-    def of(
-        cls,
-        table: Path,
-        managers: dict[str, Any],
-        columns: Collection[str],
-        replaced: Collection[str],
-        removed: Collection[str],
-    ) -> _Files:
-        names = {entry.name for entry in os.scandir(table) if not entry.is_dir()}
-        out = cls({n for n in ("table.dat", "table.info", "table.mf") if n in names}, set(), set())
-        for manager in managers.values():
-            kept = set(manager["COLUMNS"])
-            base = f"table.f{manager['SEQNR']}"
-            files = {n for n in names if n == base or n.startswith((f"{base}_", f"{base}i"))}
-            if kept & set(columns):
-                tiles = {n for n in files if "_TSM" in n} if kept <= set(replaced) else set()
-                out.fresh.update(tiles)
-                out.copied.update(files - tiles)
-            elif kept & set(removed):
-                (out.removed if kept <= set(removed) else out.copied).update(files)
-        return out
-
-
-def _double(table: Path, inside: Path, files: _Files, subtables: list[str], task: str) -> None:
-    """Fill the folder: copies of what will be written, links to all else."""
-    parts = [table / name for name in files.copied | files.fresh]
-    parts += [file for sub in subtables for file in (table / sub).iterdir() if file.is_file()]
-    for part in parts:
-        if not os.access(part, os.W_OK):
-            raise WriteError(f"{part} cannot be written: no permission")
-    what = f"the changes that {task} makes to {table}"
-    require_space(table, sum(p.stat().st_size for p in parts) + _MARGIN_BYTES, what)
-    for entry in sorted(os.scandir(table), key=lambda e: e.name):
-        source, here = Path(entry.path), inside / entry.name
-        if entry.name.startswith(WORKPLACE):
-            continue
-        if entry.name in subtables:
-            here.mkdir()
-            for file in source.iterdir():
-                if file.name == _LOCK or file.is_dir():
-                    _link(file, here / file.name)
-                else:
-                    _copy(file, here / file.name, what)
-        elif entry.name in files.copied:
-            _copy(source, here, what)
-        elif entry.name in files.fresh:
-            _make_room(source, here, what)
-        elif not _link(source, here, hard=entry.name in files.removed):
-            require_space(table, entry.stat().st_size, what)
-            _copy(source, here, what)
-
-
-def _make_room(source: Path, target: Path, what: str) -> None:
-    """Make a file of the size of another."""
-    target.touch()
-    size = source.stat().st_size
-    reserve(target, size, what)
-    os.truncate(target, size)
-    shutil.copymode(source, target)
-
-
-def _copy(source: Path, target: Path, what: str) -> None:
-    """Copy a file, with some room to grow.
-
-    Every byte: a copy that shares its blocks with the original would need more room when it is written.
-    """
-    target.touch()
-    size = source.stat().st_size
-    # storage managers of ids split their buckets when cells in the middle change
-    reserve(target, size if "_TSM" in source.name else 2 * size, what)
-    with open(source, "rb") as old, open(target, "r+b") as new:
-        shutil.copyfileobj(old, new, 8 << 20)
-    shutil.copymode(source, target)
-
-
-def _link(source: Path, target: Path, *, hard: bool = False) -> bool:
-    """Link a file or a folder; return False if only a hard link would do and there can be none.
-
-    casacore follows symbolic links when it removes a file.
-    """
-    if not source.is_dir():
-        try:
-            os.link(source, target)
-        except OSError:  # another disk, or a file system without hard links
-            if hard:
-                return False
-        else:
-            return True
-    os.symlink(os.path.relpath(source, target.parent), target)
-    return True
-
-
 # ---------------------------------------------------------------- putting it into place
 
 
-def _commit(table: Path, inside: Path, task: str, before: Stamps, start: Stamps) -> None:
+def _commit(table: Path, inside: Path, task: str, before: Stamps, start: Stamps, in_place: Collection[str]) -> None:
     """Write the list of what to do, and do it.
 
     ``before``, ``start``: the table's and the double's files as they were at first.
     """
     subtables = {name.split("/")[0] for name in before if "/" in name}
-    _check_unchanged(table, task, before, _stamps(table, subtables), start)
-    now = _stamps(inside, subtables)
+    _check_unchanged(table, task, before, _stamps(table, subtables, in_place), start)
+    now = _stamps(inside, subtables, in_place)
     moves = sorted(name for name, stamp in now.items() if stamp != start.get(name) and name != _OWNER)
     removals = sorted(name for name in before if not os.path.lexists(inside / name))
     if not moves and not removals:
@@ -332,7 +258,7 @@ def _commit(table: Path, inside: Path, task: str, before: Stamps, start: Stamps)
     for name in moves:
         _trim(inside / name)
     partial = inside / f"{_TODO}.part"
-    partial.write_text(json.dumps({"moves": moves, "removals": removals}))
+    partial.write_text(json.dumps({"moves": moves, "removals": removals, "tables": ["", *sorted(subtables)]}))
     _sync(partial)
     partial.rename(inside / _TODO)
     _sync(inside)
@@ -361,14 +287,31 @@ def _carry_out(table: Path, inside: Path) -> None:
             os.replace(inside / name, table / name)
     for name in todo["removals"]:
         (table / name).unlink(missing_ok=True)
+    for folder in todo["tables"]:
+        _pass_on_notes(inside / folder / LOCK, table / folder / LOCK)
     _sync(table)
 
 
+def _pass_on_notes(double: Path, lock: Path) -> None:
+    """Copy what casacore notes in a lock file, numbers of rows and of changes, beyond the list of who waits."""
+    notes = double.read_bytes()[_REQUESTS_BYTES:] if double.exists() else b""
+    with open(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
+        file.seek(_REQUESTS_BYTES)
+        if notes and file.read() != notes:
+            file.seek(_REQUESTS_BYTES)
+            file.write(notes)
+
+
 def _trim(path: Path) -> None:
-    """Give back the room that was set aside and not used; wait until the disk has the file."""
+    """Give back the room that was set aside and not used; wait until the disk has the file.
+
+    That guards against a power failure. Large files, new columns of visibilities, are not waited for.
+    """
     with open(path, "r+b") as file:
-        os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size)
-        os.fsync(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+        os.ftruncate(file.fileno(), size)
+        if size <= _WAIT_BYTES:
+            os.fsync(file.fileno())
 
 
 def _sync(path: Path) -> None:
@@ -379,12 +322,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _stamps(table: Path, subtables: Collection[str]) -> Stamps:
+def _stamps(table: Path, subtables: Collection[str], leaving_out: Collection[str]) -> Stamps:
     """Return inode, size and time of change of a table's files."""
     out = {}
     for folder in ("", *subtables):
         for entry in os.scandir(table / folder):
-            if entry.is_file() and entry.name != _LOCK:
+            if entry.is_file() and entry.name != LOCK and (folder or entry.name not in leaving_out):
                 status = entry.stat()
                 out[os.path.join(folder, entry.name)] = (status.st_ino, status.st_size, status.st_mtime_ns)
     return out
