@@ -181,7 +181,7 @@ def _add(
     slot[~block.wanted | (block.antenna1 == block.antenna2)] = -1
     weight = block.data.get("WEIGHT_SPECTRUM")
     if weight is None:
-        weight = block["WEIGHT"][:, None, :]
+        weight = block["WEIGHT"]
     vis = block.data.get("DATA")
     vis = block["CORRECTED_DATA"] if vis is None else vis
     nchan = vis.shape[1]
@@ -195,10 +195,16 @@ def _add(
     since = block.time - sums.time0[np.maximum(slot, 0)]
     accumulate_rows(
         sums.a, sums.b, sums.time, slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
-        since, np.asarray(vis).view(np.float32), block["FLAG"], block["FLAG_ROW"], weight, pols, receptors,
+        since, _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), block["FLAG_ROW"], _flat(weight),
+        pols, receptors,
         groups[block.spw][0], chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight,
         block.antenna1, block.antenna2, model_re, model_im, corr_dep_flags,
     )  # fmt: skip
+
+
+def _flat(cube: NDArray) -> NDArray:
+    """Return (row, ...) as (row, everything else)."""
+    return cube.reshape(len(cube), -1)
 
 
 def _turned(model: NDArray[np.complex64], factors: Any, block: Block) -> NDArray[np.complex64]:

@@ -103,8 +103,7 @@ class Factors:
 
 def slots_of(block: Block) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Return each row's slot and the distinct (time, field, scan, observation) of a block."""
-    new = np.diff(block.run, prepend=-1) != 0  # rows of a run lie together
-    first, by_row = np.flatnonzero(new), np.cumsum(new) - 1
+    first, by_row = block.stretches()
     runs = np.empty(len(first), KEY)
     for name in ("time", "field", "scan", "obs"):
         runs[name] = getattr(block, name)[first]

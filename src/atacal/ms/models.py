@@ -118,11 +118,12 @@ class SkyModel:
         """Return the row sets of a block, by field and by where their model comes from."""
         if not self._virtual:
             return [("column" if self._column else -1, np.arange(block.nrow))]
-        keys, inverse = np.unique(np.stack([block.field, block.scan, block.state]), axis=1, return_inverse=True)
+        first, by_row = block.stretches()
         found: dict[tuple[int, str | int], list[int]] = {}
-        for i, (field, scan, state) in enumerate(keys.T.tolist()):
+        keys = zip(block.field[first].tolist(), block.scan[first].tolist(), block.state[first].tolist(), strict=True)
+        for i, (field, scan, state) in enumerate(keys):
             found.setdefault((field, self._source((field, block.spw, scan, state))), []).append(i)
-        return [(source, np.flatnonzero(np.isin(inverse.ravel(), of))) for (_, source), of in found.items()]
+        return [(source, np.flatnonzero(np.isin(by_row, of))) for (_, source), of in found.items()]
 
     def _source(self, combination: Combination) -> str | int:
         for i, entry in enumerate(self._virtual.get(combination[0], [])):

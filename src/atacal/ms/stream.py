@@ -74,6 +74,11 @@ class Block:
     def __getitem__(self, column: str) -> NDArray:
         return self.data[column]
 
+    def stretches(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the first row of each stretch of rows of one run, and the number of each row's stretch."""
+        new = np.diff(self.run, prepend=-1) != 0
+        return np.flatnonzero(new), np.cumsum(new) - 1
+
 
 def stream(
     ms: MeasurementSet,
