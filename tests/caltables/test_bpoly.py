@@ -301,3 +301,23 @@ def test_equal_input_gives_equal_tables(meta, tmp_path):
     for name in ("a", "b"):
         write_bpoly(tmp_path / name, new_table(meta, {0: polynomials(meta, 0)}))
     assert json.dumps(cells(tmp_path / "a")) == json.dumps(cells(tmp_path / "b"))
+
+
+def test_solutions_without_observation_serve_all(written, meta):
+    """CASA's rows have OBSERVATION_ID -1; with perobs they would serve none."""
+    strip_to_casas(written)
+    key = np.zeros(1, [("time", "f8"), ("field", "i4"), ("scan", "i4"), ("obs", "i4")])
+    key["time"], key["obs"] = START, 3
+    (use,) = Library.build(meta, gaintable=[written], interp=["nearestperobs"]).uses
+    assert use.evaluate(0, key, meta.spws[0].chan_freq_hz).ok[0, 0].all()
+
+
+def test_relative_frequencies(written, meta):
+    """With ``rel`` a polynomial is carried from the spw it was solved in to another of the same width."""
+    key = np.zeros(1, [("time", "f8"), ("field", "i4"), ("scan", "i4"), ("obs", "i4")])
+    key["time"] = START
+    (use,) = Library.build(meta, gaintable=[written], interp=["nearest,linearrel"], spwmap=[[0, 0]]).uses
+    got = use.evaluate(1, key, meta.spws[1].chan_freq_hz).gain[0]
+    # channel by channel from the local oscillator's side, whatever the sidebands, as for B
+    expected = polynomials(meta, 0, 2).gains(meta.spws[0].chan_freq_hz)[0]
+    np.testing.assert_allclose(np.abs(got[0]), np.abs(expected[0]), rtol=1e-5)

@@ -107,10 +107,11 @@ class TableUse:
     def _usable(self, solutions: SpwSolutions, key: Any) -> NDArray[np.bool_]:
         fields = self.fields[key["field"]]
         usable = np.ones(solutions.nslot, bool) if fields is None else np.isin(solutions.field, fields)
-        if self.interp.slices == "obs":
-            usable &= solutions.obs == key["obs"]
-        elif self.interp.slices == "scan":
-            usable &= solutions.scan == key["scan"]
+        if self.interp.slices:
+            of_slice = getattr(solutions, self.interp.slices)
+            # CASA's BPOLY tables do not say which observation or scan a solution is of
+            anonymous = (of_slice < 0) & (self.table.kind == "BPOLY")
+            usable &= (of_slice == key[self.interp.slices]) | anonymous
         return usable
 
     def evaluate(self, spw: int, key: NDArray[Any], freq_hz: NDArray[np.float64]) -> Evaluated:

@@ -66,7 +66,8 @@ def bandpass(
     combine : str
         Boundaries that do not end an interval: any of ``scan,spw,field,obs``.
     refant : str
-        Reference antennas by name (or id), the preferred one first; empty leaves the phases as they come.
+        Reference antennas by name (or id), the preferred one first; empty leaves the phases as they come
+        (BPOLY: the first antenna with a solution).
     minblperant : int
         Antennas with fewer baselines get no solution.
     minsnr : float
