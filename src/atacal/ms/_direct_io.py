@@ -25,7 +25,7 @@ _ALIGN = 4096
 _BOUNCE_BYTES = 2 << 20
 _DIRECT_FROM = 256 << 20
 """Files from this size on pass the cache by [bytes]: smaller ones are likely to be read again soon."""
-_MIN_DIRECT = 16 * _ALIGN
+_MIN_DIRECT = 16 * _ALIGN  # two at least, so that a whole block lies inside
 _TRIAL_BYTES = 64 << 20
 _SLOW = 150e6
 """A thread whose direct access is slower than this gives it up: the cache takes what comes, reads ahead [bytes/s]."""
@@ -98,7 +98,7 @@ class SharedFile:
         InvalidTable
             If the file ends before.
         """
-        view = memoryview(out.reshape(-1).view(np.uint8))
+        view = out.reshape(-1).view(np.uint8).data
         done = self._read_once(offset, view) if self._once else 0
         while done < len(view):
             count = os.preadv(self._fd, [view[done:]], offset + done)
@@ -141,7 +141,7 @@ class SharedFile:
         ------
         WriteError
         """
-        data = memoryview(values.reshape(-1).view(np.uint8))
+        data = values.reshape(-1).view(np.uint8).data
         try:
             direct = self._direct(offset + len(data), len(data))
             if direct < 0:
