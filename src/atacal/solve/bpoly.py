@@ -137,7 +137,7 @@ def solve_polynomial_gains(
     reference = next((r for r in references if ok[r]), int(np.flatnonzero(ok)[0]))
     phase = problem.phase(chebyshev(x, npha), freq_hz, domain_hz, reference)
     amplitude, variance = problem.amplitude(chebyshev(x, na))
-    noise = _noise_power(problem.d, problem.w, freq_hz)
+    noise = _noise_power(problem.turned(phase @ chebyshev(x, npha)), problem.w, freq_hz)
     if problem.faint(amplitude @ chebyshev(x, na), noise):
         out.noisy = True
         amplitude, phase, variance = problem.visibilities(amplitude, phase, x, reference)
@@ -228,6 +228,10 @@ class _Problem:
         residual = self.log - design @ (coefficients @ basis)
         spread = (self.w * residual**2).sum() / self._freedom(shape[1])
         return coefficients, _mean_variance(inverse, shape, basis) * spread
+
+    def turned(self, phase: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Return the data corrected for phases (antenna, chan) [rad]."""
+        return self.d * np.exp(-1j * ((self.first - self.second) @ phase))
 
     def _freedom(self, count: int) -> int:
         return max(int((self.w > 0).sum()) - len(self.antennas) * count, 1)
