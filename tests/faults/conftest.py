@@ -40,7 +40,7 @@ def tree() -> Callable[[Path], Tree]:
 def small_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small block: 6 antennas, 2 spws of 8 channels."""
     path = tmp_path_factory.mktemp("small") / "X.ms"
-    simulate(path, nant=6, nspw=2, nchan=8, weight_spectrum=True)
+    simulate(path, nant=6, nspw=2, nchan=8, faults=False, weight_spectrum=True)
     return path
 
 
