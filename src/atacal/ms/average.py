@@ -260,7 +260,7 @@ class TimeSums:
             return np.where(mask, rows[f"bad_{name}"], rows[name])
 
         weight = pick("weight")
-        weighted = weight > 0
+        weighted = (weight > 0) & ~dead  # the plain mean where all is flagged, as CASA
         safe = np.where(weighted, weight, 1)
         centroid = np.where(weighted, pick("centroid") / safe, pick("plain") / pick("count"))
         uvw = np.where(weighted[:, None], pick("uvw") / safe[:, None], pick("plain_uvw") / pick("count")[:, None])
