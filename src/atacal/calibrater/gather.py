@@ -16,6 +16,7 @@ from atacal.ms.selected import Selected
 from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
 from atacal.solve.accumulate import Sums, accumulate_rows, baseline_index, planes
 from atacal.solve.intervals import Slots, split_slots
+from atacal.threads import in_shares
 
 PARALLEL = ("RR", "LL", "XX", "YY")
 
@@ -193,13 +194,14 @@ def _add(
     model_re, model_im = planes(expected)
     time_slot, time_inverse, time_ok, time_weight = _time_factor(factors, block.nrow)
     since = block.time - sums.time0[np.maximum(slot, 0)]
-    accumulate_rows(
+    arguments = (
         sums.a, sums.b, sums.time, slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
         since, _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), block["FLAG_ROW"], _flat(weight),
         pols, receptors,
         groups[block.spw][0], chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight,
         block.antenna1, block.antenna2, model_re, model_im, corr_dep_flags,
     )  # fmt: skip
+    in_shares(lambda low, high: accumulate_rows(*arguments, low, high), sums.a.shape[1])
 
 
 def _flat(cube: NDArray) -> NDArray:

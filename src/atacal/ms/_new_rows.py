@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from atacal.errors import WriteError
 from atacal.ms._tiled_column import NewTiledColumn
 from atacal.ms.columns import tile_maker, value_type
-from atacal.ms.pipeline import WORKERS
+from atacal.threads import WORKERS
 
 _BLOCKS_IN_FLIGHT = 2
 

@@ -18,9 +18,9 @@ from atacal.ms.average import (
     weight_to_sigma,
 )
 from atacal.ms.measurement_set import MeasurementSet, Segment
-from atacal.ms.pipeline import WORKERS, in_order
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
+from atacal.threads import WORKERS, in_order
 
 _BLOCK_BYTES = 16 << 20
 _DATA = {"DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"}
@@ -63,7 +63,11 @@ class SplitRows:
             yield from self._time_bins()
             return
         pieces = (p for first, last in self._stretches(self.runs) for p in self._pieces(self.runs, first, last))
-        yield from (block for block in in_order(self._rows_of, pieces, ahead=2 * WORKERS, workers=2 * WORKERS) if block is not None)
+        yield from (
+            block
+            for block in in_order(self._rows_of, pieces, ahead=2 * WORKERS, workers=2 * WORKERS)
+            if block is not None
+        )
 
     def _rows_of(self, piece: tuple[list[int], list[Segment]]) -> dict[str, NDArray] | None:
         """Make the output's rows from some stretches of the input's; None if nothing of them is wanted."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from atacal.errors import ArgumentError, MissingColumn, WriteError
 from atacal.ms._tiled_column import NewTiledColumn
 from atacal.ms.measurement_set import MeasurementSet, Segment
-from atacal.ms.pipeline import in_order
+from atacal.threads import in_order
 
 _TILE_BYTES = 1 << 20  # large against a disk request, small against a block of rows
 _MIN_TILE_ROWS = 128  # so that spws with few channels, cut down to their own shape, keep tiles of a useful size

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from atacal.errors import MissingColumn
 from atacal.ms.measurement_set import MeasurementSet, Segment
-from atacal.ms.pipeline import WORKERS, in_order
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
+from atacal.threads import WORKERS, in_order
 
 DEFAULT_MEMORY = 1 << 30
 """Bound on what all blocks in flight hold [bytes]."""

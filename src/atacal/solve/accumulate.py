@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 
@@ -52,10 +52,6 @@ def baseline_index(nant: int) -> NDArray[np.int32]:
     index[upper] = np.arange(len(upper[0]), dtype=np.int32)
     index.T[upper] = index[upper]
     return index
-
-
-NCLASS = 8
-"""Baselines are dealt out to this many threads at most, whatever the machine, so that sums never change."""
 
 
 def planes(values: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -154,13 +150,13 @@ def _sum(values):
     return total
 
 
-@njit(nogil=True, cache=True, parallel=True, fastmath={"contract", "reassoc"})
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
 def accumulate_rows(
     a, b, time_sum, slot, baseline, swap, time, vis, flag, flag_row, weight, pols, receptors, group,
     chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2,
-    model_re, model_im, corr_dep_flags,
+    model_re, model_im, corr_dep_flags, low, high,
 ):  # fmt: skip
-    """Add a block's rows to the sums.
+    """Add a block's rows of some baselines to the sums.
 
     Parameters
     ----------
@@ -190,17 +186,19 @@ def accumulate_rows(
     model_re, model_im : float32 (1 or row, corr, chan)
     corr_dep_flags : bool
         Let a correlation take part although another one of the same channel is flagged.
+    low, high : int
+        Baselines from ``low`` to ``high`` - 1 are done: those of one thread, so that the result depends neither on the
+        rows of a block nor on timing.
 
     Notes
     -----
     A visibility takes part only when none of its correlations is flagged in the data, as in CASA, unless
-    ``corr_dep_flags``; a pre-applied table without a solution for one receptor takes out that receptor alone. Each
-    thread owns a stretch of baselines, so the result depends neither on the rows of a block nor on timing.
+    ``corr_dep_flags``; a pre-applied table without a solution for one receptor takes out that receptor alone.
     """
     nrow, nchan = len(slot), len(group)
     ncorr = flag.shape[1] // nchan
     npol = len(pols)
-    nbaseline, ngroup = a.shape[1], a.shape[2]
+    ngroup = a.shape[2]
     chosen = np.flatnonzero(group >= 0)
     first, last = (chosen[0], chosen[-1] + 1) if len(chosen) else (0, 0)
     wanted = (group[first:last] >= 0).astype(np.float32)
@@ -209,50 +207,48 @@ def accumulate_rows(
     chan_time = chan_re.shape[0] > 1
     has_time = time_inverse.shape[1] > 1
     mrow = model_re.shape[0] > 1
-    for thread in prange(NCLASS):
-        low, high = thread * nbaseline // NCLASS, (thread + 1) * nbaseline // NCLASS
-        shape = (ncorr, last - first)
-        re, im, wt = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for row in range(nrow):
-            s, bl = slot[row], baseline[row]
-            if s < 0 or bl < low or bl >= high or flag_row[row]:
+    shape = (ncorr, last - first)
+    re, im, wt = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for row in range(nrow):
+        s, bl = slot[row], baseline[row]
+        if s < 0 or bl < low or bl >= high or flag_row[row]:
+            continue
+        i, j, t = antenna1[row], antenna2[row], time_slot[row]
+        tc = t if chan_time else 0
+        ic, jc = (i, j) if has_chan else (0, 0)
+        m = row if mrow else 0
+        weights = weight[row, ncorr * first : ncorr * last] if by_chan else weight[row]
+        _load(re, im, wt, vis[row, 2 * ncorr * first : 2 * ncorr * last], weights, by_chan)
+        if not _mask(wt, flag[row, ncorr * first : ncorr * last], corr_dep_flags):
+            continue
+        for p in range(npol):
+            k, q = pols[p], receptors[p]
+            if has_time and not (time_ok[t, i, q] and time_ok[t, j, q]):
                 continue
-            i, j, t = antenna1[row], antenna2[row], time_slot[row]
-            tc = t if chan_time else 0
-            ic, jc = (i, j) if has_chan else (0, 0)
-            m = row if mrow else 0
-            weights = weight[row, ncorr * first : ncorr * last] if by_chan else weight[row]
-            _load(re, im, wt, vis[row, 2 * ncorr * first : 2 * ncorr * last], weights, by_chan)
-            if not _mask(wt, flag[row, ncorr * first : ncorr * last], corr_dep_flags):
-                continue
-            for p in range(npol):
-                k, q = pols[p], receptors[p]
-                if has_time and not (time_ok[t, i, q] and time_ok[t, j, q]):
-                    continue
-                rek, imk, wtk = re[k], im[k], wt[k]
-                _clean(rek, imk, wtk, wanted)
-                if has_chan:
-                    _correct(
-                        rek, imk, wtk,
-                        chan_ok[tc, ic, q, first:last], chan_re[tc, ic, q, first:last], chan_im[tc, ic, q, first:last],
-                        chan_ok[tc, jc, q, first:last], chan_re[tc, jc, q, first:last], chan_im[tc, jc, q, first:last],
-                    )  # fmt: skip
-                _terms(rek, imk, wtk, model_re[m, k, first:last], model_im[m, k, first:last])
-                factor, wf = np.complex128(1.0), np.float64(1.0)
-                if has_time:
-                    wf = np.float64(time_weight[t, i, q] * time_weight[t, j, q])
-                    factor = np.complex128(time_inverse[t, i, q] * np.conj(time_inverse[t, j, q])) * wf
-                wsum = _sum(wtk)
-                if ngroup == 1:
-                    value = complex(_sum(rek), _sum(imk)) * factor
-                    a[s, bl, 0, q] += value.conjugate() if swap[row] else value
-                    b[s, bl, 0, q] += wsum * wf
-                else:
-                    for c in range(last - first):
-                        g = group[first + c]
-                        if g >= 0:
-                            value = complex(rek[c], imk[c]) * factor
-                            a[s, bl, g, q] += value.conjugate() if swap[row] else value
-                            b[s, bl, g, q] += wtk[c] * wf
-                time_sum[s, bl, 0] += wsum * wf * time[row]
-                time_sum[s, bl, 1] += wsum * wf
+            rek, imk, wtk = re[k], im[k], wt[k]
+            _clean(rek, imk, wtk, wanted)
+            if has_chan:
+                _correct(
+                    rek, imk, wtk,
+                    chan_ok[tc, ic, q, first:last], chan_re[tc, ic, q, first:last], chan_im[tc, ic, q, first:last],
+                    chan_ok[tc, jc, q, first:last], chan_re[tc, jc, q, first:last], chan_im[tc, jc, q, first:last],
+                )  # fmt: skip
+            _terms(rek, imk, wtk, model_re[m, k, first:last], model_im[m, k, first:last])
+            factor, wf = np.complex128(1.0), np.float64(1.0)
+            if has_time:
+                wf = np.float64(time_weight[t, i, q] * time_weight[t, j, q])
+                factor = np.complex128(time_inverse[t, i, q] * np.conj(time_inverse[t, j, q])) * wf
+            wsum = _sum(wtk)
+            if ngroup == 1:
+                value = complex(_sum(rek), _sum(imk)) * factor
+                a[s, bl, 0, q] += value.conjugate() if swap[row] else value
+                b[s, bl, 0, q] += wsum * wf
+            else:
+                for c in range(last - first):
+                    g = group[first + c]
+                    if g >= 0:
+                        value = complex(rek[c], imk[c]) * factor
+                        a[s, bl, g, q] += value.conjugate() if swap[row] else value
+                        b[s, bl, g, q] += wtk[c] * wf
+            time_sum[s, bl, 0] += wsum * wf * time[row]
+            time_sum[s, bl, 1] += wsum * wf

@@ -8,8 +8,10 @@ step with the one before, which makes it converge (StEFCal: Salvini & Wijnholds 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from atacal.threads import WORKERS, in_shares
 
 TOLERANCE = 1e-9
 """Largest change of any gain in one iteration, relative to the largest gain, at which a problem is solved."""
@@ -110,7 +112,7 @@ def _guess(d, b, ant1, ant2, ok, anchor, gain):
     gain *= scale
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=True)
 def _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations):
     nproblem = d.shape[0]
     gain = np.ones((nproblem, nant), np.complex128)
@@ -118,7 +120,7 @@ def _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations):
     chi2 = np.zeros(nproblem)
     iterations = np.zeros(nproblem, np.int64)
     hess = np.zeros((nproblem, nant))
-    for n in prange(nproblem):
+    for n in range(nproblem):
         ok = usable_antennas(b[n], ant1, ant2, nant, minblperant)
         if not np.any(ok):
             continue
@@ -192,7 +194,14 @@ def solve_gains(
     iterations : int64 (problem,)
         -1 where ``max_iterations`` did not suffice (the gain is the best there is).
     """
-    return _solve_all(d, b, ant1, ant2, nant, minblperant, tolerance, max_iterations)
+    d, b = np.ascontiguousarray(d), np.ascontiguousarray(b)
+
+    def solve(first: int, last: int) -> tuple[NDArray, ...]:
+        return _solve_all(d[first:last], b[first:last], ant1, ant2, nant, minblperant, tolerance, max_iterations)
+
+    parts = in_shares(solve, max(len(d), 1), shares=4 * WORKERS)  # more shares than threads: some take longer
+    gain, good, chi2, hess, iterations = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return gain, good, chi2, hess, iterations
 
 
 def solve_gains_slowly(

@@ -6,6 +6,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import TypeVar
 
 WORKERS = max(1, len(os.sched_getaffinity(0)))
@@ -46,3 +48,33 @@ def in_order(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def in_shares(work: Callable[[int, int], B], count: int, *, shares: int = WORKERS) -> list[B]:
+    """Share numbers 0 to ``count`` - 1 among threads: ``work(first, last)`` for stretches of them.
+
+    It is for compiled code that lets go of Python's lock. (numba's own threads wait for work in busy loops and take the
+    time of those that read meanwhile.)
+
+    Parameters
+    ----------
+    work : callable
+    count : int
+    shares : int
+        Stretches to make.
+
+    Returns
+    -------
+    list
+        What the calls return, in order.
+    """
+    edges = sorted({count * k // shares for k in range(shares + 1)})
+    parts = list(pairwise(edges))
+    if len(parts) < 2:
+        return [work(*part) for part in parts]
+    return list(_team().map(lambda part: work(*part), parts))
+
+
+@cache
+def _team() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="atacal-share")
