@@ -207,6 +207,25 @@ result = {'folder': os.getcwd()}
         assert self.errors(theirs, block)[0] > 0.15
         assert abs(self.errors(ours, block)[0]) < 0.04
 
+    def test_channels_flagged_half_of_the_time(self, casa, block, tmp_path):
+        """CASA divides the sum of a channel's good integrations by the weight of all."""
+        flagged = self.change(block, lambda data, *_: data)
+        with opened(flagged, writable=True) as tab:
+            times = np.unique(tab.query("FIELD_ID == 0").getcol("TIME"))
+            flag = tab.getcol("FLAG")
+            flag[np.ix_(np.isin(tab.getcol("TIME"), times[: len(times) // 2]), np.arange(20, 31))] = True
+            tab.putcol("FLAG", flag)
+        theirs, ours = self.solve(casa, flagged, tmp_path, phases=str(block), degamp=5)
+        freq = read_metadata(block).spws[0].chan_freq_hz
+        phaseup = str(theirs.parent / "phaseup")
+        bandpass(
+            str(block), str(tmp_path / "whole"), field="0", refant=read_truth(block).refant, bandtype="BPOLY", degamp=5,
+            gaintable=[phaseup], interp=["nearest"],
+        )  # fmt: skip
+        whole, casas, mine = (read_bpoly(p).polynomials(8)[0].gains(freq) for p in (tmp_path / "whole", theirs, ours))
+        assert np.abs(np.log(np.abs(casas / whole))).max() > 0.5
+        assert np.abs(np.log(np.abs(mine / whole))).max() < 0.015
+
     @pytest.mark.parametrize(
         ("solved", "applied", "data"),
         [
