@@ -14,10 +14,12 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Polarization
 from atacal.ms.selected import Selected
 from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
-from atacal.solve.accumulate import Sums, accumulate_rows, baseline_index, planes
+from atacal.solve.accumulate import Chosen, Cubes, Inverse, Rows, Sums, accumulate_rows, baseline_index, planes
 from atacal.solve.intervals import Slots, split_slots
 from atacal.threads import in_shares
 
+_VISIBILITIES = ("DATA", "CORRECTED_DATA")
+_WEIGHTS = ("WEIGHT_SPECTRUM", "WEIGHT")
 PARALLEL = ("RR", "LL", "XX", "YY")
 
 
@@ -178,30 +180,27 @@ def _add(
     pols, receptors = parallel_hands(setup, selected.corrs[block.pol])
     if not len(pols):
         raise EmptySelection(f"{ms.path}: no parallel-hand correlation is selected in spw {block.spw} ({setup.corrs})")
+    factors = library.factors(block) if library is not None else None
+    time_slot, inverse = _inverse_of(factors, block)
     slot = of_run[block.run].astype(np.int32)
     slot[~block.wanted | (block.antenna1 == block.antenna2)] = -1
-    weight = block.data.get("WEIGHT_SPECTRUM")
-    if weight is None:
-        weight = block["WEIGHT"]
-    vis = block.data.get("DATA")
-    vis = block["CORRECTED_DATA"] if vis is None else vis
-    nchan = vis.shape[1]
-    factors = library.factors(block) if library is not None else None
-    chan_re, chan_im, chan_ok = _chan_factor(factors, nchan)
+    rows = Rows(
+        slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
+        block.time - sums.time0[np.maximum(slot, 0)], block.antenna1, block.antenna2, time_slot, block["FLAG_ROW"],
+    )  # fmt: skip
     expected = np.asarray(model.block(block), np.complex64)
     if factors is not None and factors.matrix is not None:
         expected = _turned(expected, factors, block)
-    model_re, model_im = planes(expected)
-    time_slot, time_inverse, time_ok, time_weight = _time_factor(factors, block.nrow)
-    since = block.time - sums.time0[np.maximum(slot, 0)]
-    arguments = (
-        sums.a, sums.b, sums.time, slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
-        since, _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), block["FLAG_ROW"], _flat(weight),
-        pols, receptors,
-        groups[block.spw][0], chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight,
-        block.antenna1, block.antenna2, model_re, model_im, corr_dep_flags,
+    vis, weight = (next(block[c] for c in names if c in block.data) for names in (_VISIBILITIES, _WEIGHTS))
+    cubes = Cubes(
+        _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), _flat(weight), *planes(expected)
     )  # fmt: skip
-    in_shares(lambda low, high: accumulate_rows(*arguments, low, high), sums.a.shape[1])
+    chosen = Chosen(pols, receptors, groups[block.spw][0], corr_dep_flags)
+
+    def add(low: int, high: int) -> None:
+        accumulate_rows(sums.a, sums.b, sums.time, rows, cubes, chosen, inverse, low, high)
+
+    in_shares(add, sums.a.shape[1])
 
 
 def _flat(cube: NDArray) -> NDArray:
@@ -222,23 +221,22 @@ def _inverse(gain: NDArray[np.complex64], ok: NDArray[np.bool_]) -> NDArray[np.c
     return np.where(ok & (gain != 0), 1 / safe, 0).astype(np.complex64)
 
 
-def _chan_factor(factors: Any, nchan: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Inverse of the factors with a channel axis as `accumulate_rows` wants it; one antenna if there is none."""
+def _inverse_of(factors: Any, block: Block) -> tuple[NDArray[np.int32], Inverse]:
+    """Return the time slot of every row and the inverse of a block's factors."""
+    nchan = block["FLAG"].shape[1]
+    if factors is None:
+        one = np.ones((1, 1, 2), np.complex64)
+        time_slot, time, time_ok, time_weight = np.zeros(block.nrow, np.int32), one, one != 0, one.real.copy()
+    else:
+        time_slot, time = factors.slot, _inverse(factors.time_gain, factors.time_ok)
+        time_ok, time_weight = np.ascontiguousarray(factors.time_ok), factors.weight.astype(np.float32)
     if factors is None or (factors.chan_gain is None and factors.full_gain is None):
-        return np.ones((1, 1, 2, nchan), "f4"), np.zeros((1, 1, 2, nchan), "f4"), np.ones((1, 1, 2, nchan), np.bool_)
+        ones = np.ones((1, 1, 2, nchan), np.float32)
+        return time_slot, Inverse(ones, 0 * ones, ones != 0, time, time_ok, time_weight)
     gain, ok = np.ones((1, 1, 1, 1), np.complex64), np.ones((1, 1, 1, 1), np.bool_)
     if factors.chan_gain is not None:
         gain, ok = factors.chan_gain[None], factors.chan_ok[None]
     if factors.full_gain is not None:
         gain, ok = gain * factors.full_gain, ok & factors.full_ok
-    return *planes(_inverse(gain, ok)), np.ascontiguousarray(np.moveaxis(ok, -1, -2))
-
-
-def _time_factor(
-    factors: Any, nrow: int
-) -> tuple[NDArray[np.int32], NDArray[np.complex64], NDArray[np.bool_], NDArray[np.float32]]:
-    if factors is None:
-        one = np.ones((1, 1, 2), np.complex64)
-        return np.zeros(nrow, np.int32), one, one != 0, np.ones((1, 1, 2), np.float32)
-    inverse = _inverse(factors.time_gain, factors.time_ok)
-    return factors.slot, inverse, np.ascontiguousarray(factors.time_ok), factors.weight.astype(np.float32)
+    chan_ok = np.ascontiguousarray(np.moveaxis(ok, -1, -2))
+    return time_slot, Inverse(*planes(_inverse(gain, ok)), chan_ok, time, time_ok, time_weight)

@@ -12,6 +12,7 @@ the solver never sees them again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -58,6 +59,94 @@ def planes(values: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[
     """Split (..., chan, corr) into real and imaginary parts (..., corr, chan), channels next to each other."""
     turned = np.moveaxis(values, -1, -2)
     return np.ascontiguousarray(turned.real), np.ascontiguousarray(turned.imag)
+
+
+class Rows(NamedTuple):
+    """What `accumulate_rows` needs to know of each row.
+
+    Attributes
+    ----------
+    slot : int32 (row,)
+        Solution interval, -1 to skip the row.
+    baseline : int32 (row,)
+    swap : bool (row,)
+        True where antenna1 > antenna2: the conjugate is added.
+    since : float64 (row,)
+        Seconds since the slot's first time.
+    antenna1, antenna2 : int32 (row,)
+    time_slot : int32 (row,)
+        First index of the inverse factors.
+    flagged : bool (row,)
+    """
+
+    slot: NDArray[np.int32]
+    baseline: NDArray[np.int32]
+    swap: NDArray[np.bool_]
+    since: NDArray[np.float64]
+    antenna1: NDArray[np.int32]
+    antenna2: NDArray[np.int32]
+    time_slot: NDArray[np.int32]
+    flagged: NDArray[np.bool_]
+
+
+class Cubes(NamedTuple):
+    """The data of the rows.
+
+    Attributes
+    ----------
+    vis : float32 (row, chan corr 2)
+        Real and imaginary parts in turn (a view of complex64).
+    flag : uint8 (row, chan corr)
+    weight : float32 (row, corr or chan corr)
+    model_re, model_im : float32 (1 or row, corr, chan)
+    """
+
+    vis: NDArray[np.float32]
+    flag: NDArray[np.uint8]
+    weight: NDArray[np.float32]
+    model_re: NDArray[np.float32]
+    model_im: NDArray[np.float32]
+
+
+class Chosen(NamedTuple):
+    """What takes part.
+
+    Attributes
+    ----------
+    pols, receptors : int64 (pol,)
+        Correlation index and receptor (0 or 1) of every polarisation.
+    group : int32 (chan,)
+        Channel group of the channel, -1 to skip it.
+    corr_dep_flags : bool
+        Let a correlation take part although another one of the same channel is flagged.
+    """
+
+    pols: NDArray[np.int64]
+    receptors: NDArray[np.int64]
+    group: NDArray[np.int32]
+    corr_dep_flags: bool
+
+
+class Inverse(NamedTuple):
+    """Inverse of the factors of the pre-applied tables; one antenna long where there is none.
+
+    Attributes
+    ----------
+    chan_re, chan_im : float32 (1 or time slot, 1 or antenna, 2, chan)
+        Of those with a channel axis.
+    chan_ok : bool, same shape
+        False where there is no solution.
+    time : complex64 (time slot, 1 or antenna, 2)
+        Of those that change with time alone.
+    time_ok : bool, time_weight : float32, same shape
+    """
+
+    chan_re: NDArray[np.float32]
+    chan_im: NDArray[np.float32]
+    chan_ok: NDArray[np.bool_]
+    time: NDArray[np.complex64]
+    time_ok: NDArray[np.bool_]
+    time_weight: NDArray[np.float32]
 
 
 # The loops over channels run from 0 over plain vectors with strides that the compiler knows: only so does it make SIMD
@@ -151,41 +240,16 @@ def _sum(values):
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def accumulate_rows(
-    a, b, time_sum, slot, baseline, swap, time, vis, flag, flag_row, weight, pols, receptors, group,
-    chan_re, chan_im, chan_ok, time_slot, time_inverse, time_ok, time_weight, antenna1, antenna2,
-    model_re, model_im, corr_dep_flags, low, high,
-):  # fmt: skip
+def accumulate_rows(a, b, time_sum, rows, cubes, chosen, inverse, low, high):
     """Add a block's rows of some baselines to the sums.
 
     Parameters
     ----------
     a, b, time_sum : the arrays of `Sums`, changed in place
-    slot : int32 (row,)
-        Solution interval of the row, -1 to skip it.
-    baseline : int32 (row,)
-    swap : bool (row,)
-        True where antenna1 > antenna2: the conjugate is added.
-    time : float64 (row,)
-        Seconds since the slot's first time.
-    vis : float32 (row, chan corr 2)
-        Real and imaginary parts in turn (a view of complex64).
-    flag : uint8 (row, chan corr); flag_row : bool (row,)
-    weight : float32 (row, corr or chan corr)
-    pols, receptors : int64 (pol,)
-        Correlation index and receptor (0 or 1) of every polarisation.
-    group : int32 (chan,)
-        Channel group of the channel, -1 to skip it.
-    chan_re, chan_im : float32 (1 or time slot, 1 or antenna, 2, chan)
-        Inverse of the pre-applied factors with a channel axis; one antenna long when there is none.
-    chan_ok : bool, same shape
-        False where there is no solution.
-    time_slot : int32 (row,); time_inverse, time_ok : complex64, bool (time slot, 1 or antenna, 2);
-    time_weight : float32, same shape
-        Inverse and weight factors of the pre-applied tables that change with time.
-    model_re, model_im : float32 (1 or row, corr, chan)
-    corr_dep_flags : bool
-        Let a correlation take part although another one of the same channel is flagged.
+    rows : Rows
+    cubes : Cubes
+    chosen : Chosen
+    inverse : Inverse
     low, high : int
         Baselines from ``low`` to ``high`` - 1 are done: those of one thread, so that the result depends neither on the
         rows of a block nor on timing.
@@ -195,35 +259,36 @@ def accumulate_rows(
     A visibility takes part only when none of its correlations is flagged in the data, as in CASA, unless
     ``corr_dep_flags``; a pre-applied table without a solution for one receptor takes out that receptor alone.
     """
-    nrow, nchan = len(slot), len(group)
-    ncorr = flag.shape[1] // nchan
-    npol = len(pols)
+    nrow, nchan = len(rows.slot), len(chosen.group)
+    ncorr = cubes.flag.shape[1] // nchan
+    npol = len(chosen.pols)
     ngroup = a.shape[2]
-    chosen = np.flatnonzero(group >= 0)
-    first, last = (chosen[0], chosen[-1] + 1) if len(chosen) else (0, 0)
-    wanted = (group[first:last] >= 0).astype(np.float32)
-    by_chan = weight.shape[1] > ncorr
-    has_chan = chan_re.shape[1] > 1
-    chan_time = chan_re.shape[0] > 1
-    has_time = time_inverse.shape[1] > 1
-    mrow = model_re.shape[0] > 1
+    picked = np.flatnonzero(chosen.group >= 0)
+    first, last = (picked[0], picked[-1] + 1) if len(picked) else (0, 0)
+    wanted = (chosen.group[first:last] >= 0).astype(np.float32)
+    by_chan = cubes.weight.shape[1] > ncorr
+    has_chan = inverse.chan_re.shape[1] > 1
+    chan_time = inverse.chan_re.shape[0] > 1
+    has_time = inverse.time.shape[1] > 1
+    chan_re, chan_im, chan_ok = inverse.chan_re, inverse.chan_im, inverse.chan_ok
+    mrow = cubes.model_re.shape[0] > 1
     shape = (ncorr, last - first)
     re, im, wt = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for row in range(nrow):
-        s, bl = slot[row], baseline[row]
-        if s < 0 or bl < low or bl >= high or flag_row[row]:
+        s, bl = rows.slot[row], rows.baseline[row]
+        if s < 0 or bl < low or bl >= high or rows.flagged[row]:
             continue
-        i, j, t = antenna1[row], antenna2[row], time_slot[row]
+        i, j, t = rows.antenna1[row], rows.antenna2[row], rows.time_slot[row]
         tc = t if chan_time else 0
         ic, jc = (i, j) if has_chan else (0, 0)
         m = row if mrow else 0
-        weights = weight[row, ncorr * first : ncorr * last] if by_chan else weight[row]
-        _load(re, im, wt, vis[row, 2 * ncorr * first : 2 * ncorr * last], weights, by_chan)
-        if not _mask(wt, flag[row, ncorr * first : ncorr * last], corr_dep_flags):
+        weights = cubes.weight[row, ncorr * first : ncorr * last] if by_chan else cubes.weight[row]
+        _load(re, im, wt, cubes.vis[row, 2 * ncorr * first : 2 * ncorr * last], weights, by_chan)
+        if not _mask(wt, cubes.flag[row, ncorr * first : ncorr * last], chosen.corr_dep_flags):
             continue
         for p in range(npol):
-            k, q = pols[p], receptors[p]
-            if has_time and not (time_ok[t, i, q] and time_ok[t, j, q]):
+            k, q = chosen.pols[p], chosen.receptors[p]
+            if has_time and not (inverse.time_ok[t, i, q] and inverse.time_ok[t, j, q]):
                 continue
             rek, imk, wtk = re[k], im[k], wt[k]
             _clean(rek, imk, wtk, wanted)
@@ -233,22 +298,22 @@ def accumulate_rows(
                     chan_ok[tc, ic, q, first:last], chan_re[tc, ic, q, first:last], chan_im[tc, ic, q, first:last],
                     chan_ok[tc, jc, q, first:last], chan_re[tc, jc, q, first:last], chan_im[tc, jc, q, first:last],
                 )  # fmt: skip
-            _terms(rek, imk, wtk, model_re[m, k, first:last], model_im[m, k, first:last])
+            _terms(rek, imk, wtk, cubes.model_re[m, k, first:last], cubes.model_im[m, k, first:last])
             factor, wf = np.complex128(1.0), np.float64(1.0)
             if has_time:
-                wf = np.float64(time_weight[t, i, q] * time_weight[t, j, q])
-                factor = np.complex128(time_inverse[t, i, q] * np.conj(time_inverse[t, j, q])) * wf
+                wf = np.float64(inverse.time_weight[t, i, q] * inverse.time_weight[t, j, q])
+                factor = np.complex128(inverse.time[t, i, q] * np.conj(inverse.time[t, j, q])) * wf
             wsum = _sum(wtk)
             if ngroup == 1:
                 value = complex(_sum(rek), _sum(imk)) * factor
-                a[s, bl, 0, q] += value.conjugate() if swap[row] else value
+                a[s, bl, 0, q] += value.conjugate() if rows.swap[row] else value
                 b[s, bl, 0, q] += wsum * wf
             else:
                 for c in range(last - first):
-                    g = group[first + c]
+                    g = chosen.group[first + c]
                     if g >= 0:
                         value = complex(rek[c], imk[c]) * factor
-                        a[s, bl, g, q] += value.conjugate() if swap[row] else value
+                        a[s, bl, g, q] += value.conjugate() if rows.swap[row] else value
                         b[s, bl, g, q] += wtk[c] * wf
-            time_sum[s, bl, 0] += wsum * wf * time[row]
+            time_sum[s, bl, 0] += wsum * wf * rows.since[row]
             time_sum[s, bl, 1] += wsum * wf
