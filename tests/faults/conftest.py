@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from atacal import cli
+from atacal import cli, progress
 from atacal.ms.transaction import WORKPLACE
 from atacal.simulate import simulate
 
@@ -28,6 +29,17 @@ def _tree(path: Path) -> Tree:
                 file = Path(folder, name)
                 out[str(file.relative_to(path))] = hashlib.sha1(file.read_bytes()).hexdigest()
     return out
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """Give the log back as it was: the command line takes it over."""
+    logger = logging.getLogger("atacal")
+    before = logger.handlers, logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = before[0], before[1]
+    logger.setLevel(before[2])
+    progress.set_quiet(False)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ When all is written the new files take the places of the old by renaming. casaco
 know is whole at any time.
 
 - Killed before the end: the table was never touched. The next run removes the folder, and says so.
+- Killed while rows of a large column are written in place (which only some tasks ask for): their old values are kept
+  in the folder. The next run puts them back, and says so.
 - Killed while the files are renamed: what was to be done is listed in the folder. The next run that opens the table
   does the rest, and says so.
 
@@ -29,6 +31,7 @@ from typing import Any
 from atacal.errors import AtacalError, DiskFull, TableLocked, WriteError
 from atacal.ms._double import LOCK, WORKPLACE, Files, check_parts, make_double
 from atacal.ms._tables import opened
+from atacal.ms._undo import REQUESTS_BYTES, Rows, notes, put_back, save_rows
 
 __all__ = ["WORKPLACE", "real_name", "recover", "transaction"]
 
@@ -36,7 +39,6 @@ log = logging.getLogger("atacal")
 
 _OWNER = ".owner"  # locked as long as the run lives
 _TODO = ".todo"
-_REQUESTS_BYTES = 260  # casacore's LockFile: a number, 32 pairs of numbers
 _WAIT_BYTES = 256 << 20
 _SUFFIX = re.compile(rf"/{re.escape(WORKPLACE)}(?=$|[^\w.-])")
 
@@ -52,6 +54,7 @@ def transaction(
     replaced: Collection[str] = (),
     removed: Collection[str] = (),
     in_place: Collection[str] = (),
+    rows: Rows | None = None,
     subtables: Collection[str] = (),
 ) -> Iterator[Path]:
     """Give the path of a double of a table; what is done to the double is done to the table when the block ends well.
@@ -72,6 +75,9 @@ def transaction(
     in_place : collection of str
         Columns that are large and derived from others: they are written in the table itself, so that a killed run
         leaves them partly old and partly new, to be made again.
+    rows : mapping of column -> sequence of (row0, nrow)
+        Large columns of which a few rows will be written, each stretch of cells of one shape: they are written in the
+        table itself, their old values are kept aside and put back by the next run if this one is killed.
     subtables : collection of str
         The subtables that will be written, HISTORY, SOURCE...; those that do not exist do not matter.
 
@@ -93,7 +99,7 @@ def transaction(
     table = Path(os.path.normpath(os.fspath(path)))
     inside = table / WORKPLACE
     with opened(table, writable=True) as tab:
-        files = Files.of(table, tab.getdminfo(), columns, replaced, removed, in_place)
+        files = Files.of(table, tab.getdminfo(), columns, replaced, removed, [*in_place, *(rows or {})])
     there = [s for s in subtables if (table / s).is_dir()]
     what = f"the changes that {task} makes to {table}"
     check_parts(table, files, there, what)
@@ -102,11 +108,15 @@ def transaction(
         try:
             before = _stamps(table, there, files.in_place)
             make_double(table, inside, files, there, what)
+            if rows:
+                save_rows(table, inside, rows)
             start = _stamps(inside, there, files.in_place)
             yield inside
             locks.take()
             _commit(table, inside, task, before, start, files.in_place)
         except BaseException as error:
+            if not (inside / _TODO).exists():
+                put_back(table, inside)
             said = _named(error, table)
             if said is error:
                 raise
@@ -136,6 +146,11 @@ def recover(path: str | os.PathLike[str]) -> None:
             complete = (inside / _TODO).is_file()
             if complete:
                 _carry_out(table, inside)
+            elif not put_back(table, inside):
+                log.warning("%s: an earlier %s was killed, and another program has changed %s since: what it wrote "
+                            "until then has to stay; run %s again", path, task, path, task)  # fmt: skip
+                _remove(inside)
+                return
             _remove(inside)
     except BlockingIOError:
         return
@@ -288,18 +303,18 @@ def _carry_out(table: Path, inside: Path) -> None:
     for name in todo["removals"]:
         (table / name).unlink(missing_ok=True)
     for folder in todo["tables"]:
-        _pass_on_notes(inside / folder / LOCK, table / folder / LOCK)
+        _pass_on_notes(inside / folder, table / folder)
     _sync(table)
 
 
-def _pass_on_notes(double: Path, lock: Path) -> None:
-    """Copy what casacore notes in a lock file, numbers of rows and of changes, beyond the list of who waits."""
-    notes = double.read_bytes()[_REQUESTS_BYTES:] if double.exists() else b""
-    with open(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
-        file.seek(_REQUESTS_BYTES)
-        if notes and file.read() != notes:
-            file.seek(_REQUESTS_BYTES)
-            file.write(notes)
+def _pass_on_notes(double: Path, table: Path) -> None:
+    """Copy what casacore notes in a lock file."""
+    new = notes(double)
+    with open(os.open(table / LOCK, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
+        file.seek(REQUESTS_BYTES)
+        if new and file.read() != new:
+            file.seek(REQUESTS_BYTES)
+            file.write(new)
 
 
 def _trim(path: Path) -> None:

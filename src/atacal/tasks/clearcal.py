@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 log = logging.getLogger("atacal")
 
@@ -41,18 +42,19 @@ def clearcal(vis: str, field: str = "", spw: str = "", intent: str = "", addmode
     messages = task_messages("clearcal", given)
     with MeasurementSet(vis) as ms:
         selected = select(ms, Selection(field=field, spw=spw, intent=intent))
+        segments = list(zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True))
+        there = [c for c in ("CORRECTED_DATA", "MODEL_DATA") if ms.has(c)]
         whole = int(selected.runs.nrow.sum()) == ms.metadata.nrow
-    columns = ("CORRECTED_DATA", "MODEL_DATA")
-    with transaction(
-        vis, "clearcal", columns=columns, replaced=columns if whole else (), subtables=("SOURCE", "HISTORY")
-    ) as inside:
+    written: dict[str, Any] = {"rows": dict.fromkeys(there, segments)}
+    if whole:
+        written = {"columns": there, "replaced": there}
+    with transaction(vis, "clearcal", **written, subtables=("SOURCE", "HISTORY")) as inside:
         with MeasurementSet(inside, writable=True) as ms:
             made = add_column(ms, "CORRECTED_DATA")
             made_model = add_column(ms, "MODEL_DATA") if addmodel else False
             if made:
                 log.info("clearcal: CORRECTED_DATA made from DATA for all rows; the selection does not matter")
             else:
-                segments = list(zip(selected.runs.row0.tolist(), selected.runs.nrow.tolist(), strict=True))
                 fill_column(ms, "CORRECTED_DATA", segments=segments)
                 if ms.has("MODEL_DATA") and not made_model:
                     fill_column(ms, "MODEL_DATA", segments=segments)

@@ -107,7 +107,7 @@ def setjy(
     from atacal.flux.manual import manual_flux
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
-    from atacal.ms.selection import Selection
+    from atacal.ms.selection import Selection, select
     from atacal.ms.transaction import transaction
 
     messages = task_messages("setjy", parameters)
@@ -120,18 +120,20 @@ def setjy(
         timerange=timerange, observation=str(observation),
     )  # fmt: skip
     answer: dict[str, Any] = {}
-    columns = ("MODEL_DATA",) if usescratch else ()
-    with transaction(vis, "setjy", columns=columns, subtables=("SOURCE", "HISTORY")) as inside:
+    with MeasurementSet(vis) as ms:
+        if standard == "manual":
+            flux = manual_flux(
+                fluxdensity, spix=spix, reffreq=reffreq, polindex=polindex, polangle=polangle, rotmeas=rotmeas
+            )
+            given = [(chosen, flux)]
+        else:
+            given = _from_fluxscale(fluxdict or {}, chosen, ms.metadata)
+        selected = [(select(ms, what), flux) for what, flux in given]
+        written = _written(ms, [one for one, _ in selected]) if usescratch else {}
+    with transaction(vis, "setjy", **written, subtables=("SOURCE", "HISTORY")) as inside:
         with MeasurementSet(inside, writable=usescratch) as ms:
-            if standard == "manual":
-                flux = manual_flux(
-                    fluxdensity, spix=spix, reffreq=reffreq, polindex=polindex, polangle=polangle, rotmeas=rotmeas
-                )
-                given = [(chosen, flux)]
-            else:
-                given = _from_fluxscale(fluxdict or {}, chosen, ms.metadata)
-            for what, flux in given:
-                for number, entry in _set_fluxes(ms, what, flux, scalebychan, usescratch).items():
+            for one, flux in selected:
+                for number, entry in _set_fluxes(ms, one, flux, scalebychan, usescratch).items():
                     answer.setdefault(number, {}).update(entry)
         write_history(inside, "setjy", messages)
     return answer | {"format": _FORMAT}
@@ -177,13 +179,23 @@ def _from_fluxscale(fluxdict: Mapping[str, Any], chosen: Any, metadata: Any) -> 
     return out
 
 
-def _set_fluxes(ms: Any, what: Any, flux: Any, scalebychan: bool, usescratch: bool) -> dict[str, Any]:
+def _written(ms: Any, selected: list[Any]) -> dict[str, Any]:
+    """Return what of MODEL_DATA is written, in the words of `transaction`."""
+    from atacal.ms._virtual_model import has_virtual_models
+
+    if not ms.has("MODEL_DATA"):
+        return {}
+    if has_virtual_models(ms.path):  # their fields are written, too
+        return {"columns": ("MODEL_DATA",)}
+    segments = {(int(a), int(n)) for one in selected for a, n in zip(one.runs.row0, one.runs.nrow, strict=True)}
+    return {"rows": {"MODEL_DATA": sorted(segments)}}
+
+
+def _set_fluxes(ms: Any, selected: Any, flux: Any, scalebychan: bool, usescratch: bool) -> dict[str, Any]:
     """Set the model of what is selected; return CASA's dict of it."""
     from atacal.ms.add_column import add_column
-    from atacal.ms.selection import select
     from atacal.ms.set_model import ModelSpectrum, set_column, set_virtual
 
-    selected = select(ms, what)
     md = ms.metadata
     spectra, answer = {}, {}
     spw_of = md.ddid_spw[selected.runs.ddid]
