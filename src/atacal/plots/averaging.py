@@ -20,6 +20,7 @@ from atacal.ms.rows import RowRuns
 from atacal.plots.cells import ROW_IDS, Averaging, Cells
 
 _TIME_SLACK_S = 1e-3  # TIME of one integration differs between spws by rounding
+_GRID_SHIFT_S = 0.01  # bins of time lie on a grid that begins so long before the first integration, as CASA's do
 _TINY = 1e-30  # lets rows without weight still define a bin's time and uvw
 
 
@@ -128,7 +129,7 @@ def time_groups(runs: RowRuns, averaging: Averaging) -> NDArray[np.int64]:
     if averaging.time_s > 0:
         begin = np.full(segment.max(initial=-1) + 1, np.inf)
         np.minimum.at(begin, segment, runs.time)
-        number = np.floor((runs.time - begin[segment] + _TIME_SLACK_S) / averaging.time_s).astype(np.int64)
+        number = np.floor((runs.time - begin[segment] + _GRID_SHIFT_S) / averaging.time_s).astype(np.int64)
     else:
         number = np.round((runs.time - runs.time.min(initial=np.inf)) / (10 * _TIME_SLACK_S)).astype(np.int64)
     keys: list[NDArray] = [segment, number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.jones.horizon import geocentric, hour_angles
 from atacal.ms.metadata import Metadata
 
 
@@ -17,7 +18,7 @@ def sky_angles(
     ----------
     meta : Metadata
     time_mjd_s : float64 (row,)
-        UTC [MJD s].
+        [MJD s], in the MeasurementSet's frame of time.
     field : int32 (row,)
         Field ids; -1 gives nan.
 
@@ -28,7 +29,7 @@ def sky_angles(
 
     Notes
     -----
-    Apparent hour angle h and declination d come from astropy; with geodetic latitude p:
+    Hour angle h and declination d are topocentric, the vertical is geocentric as in CASA; with geocentric latitude p:
     ``sin el = sin p sin d + cos p cos d cos h`` and ``tan q = sin h / (tan p cos d - sin d cos h)``.
     """
     pairs, back = np.unique(np.column_stack([field, np.round(time_mjd_s * 10)]), axis=0, return_inverse=True)
@@ -51,19 +52,7 @@ def sky_angles(
 
 
 def _apparent(meta: Metadata, time_mjd_s: NDArray, ids: NDArray) -> tuple[NDArray, NDArray, float]:
-    """Return hour angle (-pi to pi), declination and geodetic latitude [rad]."""
-    import astropy.units as u
-    from astropy.coordinates import FK5, ICRS, EarthLocation, HADec, SkyCoord
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    x, y, z = meta.antenna_positions_m.mean(axis=0)
-    place = EarthLocation.from_geocentric(x, y, z, unit="m")
-    ra = np.array([meta.fields[i].phase_dir_rad[0] for i in ids])
-    dec = np.array([meta.fields[i].phase_dir_rad[1] for i in ids])
-    frame = ICRS() if meta.fields[int(ids[0])].frame == "ICRS" else FK5(equinox="J2000")
-    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "ignore"):
-        when = Time(time_mjd_s / 86400.0, format="mjd", scale="utc", location=place)
-        seen = SkyCoord(ra * u.rad, dec * u.rad, frame=frame).transform_to(HADec(obstime=when, location=place))
-        hour = (seen.ha.to_value(u.rad) + np.pi) % (2 * np.pi) - np.pi
-        return hour, seen.dec.to_value(u.rad), float(place.lat.to_value(u.rad))
+    """Return hour angle, declination and geocentric latitude [rad]."""
+    place = meta.antenna_positions_m.mean(axis=0, keepdims=True)
+    hour, dec = hour_angles(time_mjd_s, [meta.fields[i] for i in ids], place, meta.time_frame)
+    return hour[:, 0], dec[:, 0], float(geocentric(place)[1][0])
