@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
 import threading
@@ -13,7 +14,7 @@ from casacore.tables import makearrcoldesc, maketabdesc, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atacal.errors import InvalidTable, WriteError
+from atacal.errors import DiskFull, InvalidTable
 from atacal.ms import _direct_io
 from atacal.ms._direct_io import SharedFile
 from atacal.ms._tiled_column import NewTiledColumn, TiledColumn, open_tiled
@@ -268,9 +269,17 @@ def test_slow_direct_access_is_given_up(past_the_cache, tmp_path):
 
 
 def test_no_room(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(WriteError, match=r"no room for 5 MB: No space left"):
+    monkeypatch.setattr("atacal.ms.space._fallocate", lambda *_: errno.ENOSPC)
+    with pytest.raises(DiskFull, match=r"no room for f: .* 5\.0 MB; nothing was changed"):
         SharedFile(tmp_path / "f", writable=True, size=5_000_000)
+
+
+def test_a_disk_that_fills_up(tmp_path, monkeypatch):
+    file = SharedFile(tmp_path / "f", writable=True, size=0)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    with pytest.raises(DiskFull, match=r"f cannot be written: No space left on device"):
+        file.write(0, np.ones(10))

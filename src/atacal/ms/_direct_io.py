@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import InvalidTable, WriteError
+from atacal.errors import DiskFull, InvalidTable, WriteError
+from atacal.ms.space import reserve
 
 _ALIGN = 4096
 _BOUNCE_BYTES = 2 << 20
@@ -47,7 +48,7 @@ class SharedFile:
 
     Raises
     ------
-    WriteError
+    DiskFull
         If there is no room.
     """
 
@@ -64,20 +65,12 @@ class SharedFile:
         self._lock = threading.Lock()
         try:
             if size:
-                self._reserve(size)
+                reserve(self.path, size, self.path.name)
+                os.ftruncate(self._fd, size)
             self._size = os.fstat(self._fd).st_size
         except BaseException:
             self.close()
             raise
-
-    def _reserve(self, size: int) -> None:
-        try:
-            os.posix_fallocate(self._fd, 0, size)
-        except OSError as error:
-            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
-                os.ftruncate(self._fd, size)
-                return
-            raise WriteError(f"{self.path}: no room for {size / 1e6:.0f} MB: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -139,7 +132,7 @@ class SharedFile:
 
         Raises
         ------
-        WriteError
+        DiskFull, WriteError
         """
         data = values.reshape(-1).view(np.uint8).data
         try:
@@ -158,7 +151,8 @@ class SharedFile:
             self._count(end - begin, begun)
             _write(self._fd, end, data[end - offset :])
         except OSError as error:
-            raise WriteError(f"{self.path} cannot be written: {error.strerror}") from error
+            kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else WriteError
+            raise kind(f"{self.path} cannot be written: {error.strerror}") from error
 
     def _direct(self, end: int, length: int) -> int:
         """Return the descriptor for direct access up to ``end``, -1 if it is not worth while or not possible."""

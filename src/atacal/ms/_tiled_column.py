@@ -183,7 +183,7 @@ class NewTiledColumn(TiledColumn):
 
     Raises
     ------
-    WriteError
+    DiskFull
         If there is no room.
     """
 
