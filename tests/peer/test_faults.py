@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 
 import numpy as np
 import pytest
@@ -41,6 +42,8 @@ def kill_flagdata(path, monkeypatch, function: str) -> None:
         try:
             setattr(transaction, function, lambda *args: os.kill(os.getpid(), signal.SIGKILL))
             flagdata(str(path), flagbackup=False)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
