@@ -219,6 +219,27 @@ def test_killed_at_the_very_end_the_next_run_completes_it(
     assert_writable(small)
 
 
+def test_an_error_while_renaming(small, monkeypatch, caplog):
+    """What was begun the next run completes."""
+    real, calls = os.replace, []
+
+    def fail(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) > 1:
+            raise OSError(5, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(WriteError, match="Input/output error"):
+        flagdata(str(small), flagbackup=False)
+    monkeypatch.setattr(os, "replace", real)
+    with caplog.at_level(logging.WARNING, "atacal"), MeasurementSet(small) as ms:
+        assert ms.table.getcol("FLAG").all()
+        assert ms.table.getcol("FLAG_ROW").all()
+    assert "its changes are now complete" in caplog.text
+    assert_writable(small)
+
+
 class TestRowsInPlace:
     """A few rows of a large column are not worth a copy of all of it."""
 

@@ -31,7 +31,7 @@ from typing import Any
 from atacal.errors import AtacalError, DiskFull, TableLocked, WriteError
 from atacal.ms._double import LOCK, WORKPLACE, Files, check_parts, make_double
 from atacal.ms._tables import opened
-from atacal.ms._undo import REQUESTS_BYTES, Rows, notes, put_back, save_rows
+from atacal.ms._undo import LIST, REQUESTS_BYTES, Rows, notes, put_back, save_rows
 
 __all__ = ["WORKPLACE", "real_name", "recover", "transaction"]
 
@@ -105,6 +105,7 @@ def transaction(
     check_parts(table, files, there, what)
     with _Locks([table, *(table / s for s in there)]) as locks:
         owner = _enter(table, task)
+        settled = True
         try:
             before = _stamps(table, there, files.in_place)
             make_double(table, inside, files, there, what)
@@ -115,14 +116,18 @@ def transaction(
             locks.take()
             _commit(table, inside, task, before, start, files.in_place)
         except BaseException as error:
-            if not (inside / _TODO).exists():
-                put_back(table, inside)
+            settled = False  # until the old values are back; what is half renamed the next run completes
+            settled = not (inside / _TODO).exists() and put_back(table, inside)
             said = _named(error, table)
+            if not settled and isinstance(said, WriteError):
+                said = WriteError(f"{real_name(str(error))}; {table} is put right by the next run that opens it")
             if said is error:
                 raise
             raise said from error
         finally:
-            _leave(inside, owner)
+            if settled:
+                _remove(inside)
+            owner.close()
 
 
 def recover(path: str | os.PathLike[str]) -> None:
@@ -155,9 +160,9 @@ def recover(path: str | os.PathLike[str]) -> None:
     except BlockingIOError:
         return
     except OSError as error:
-        if (inside / _TODO).is_file():
+        if (inside / _TODO).is_file() or (inside / LIST).is_file():
             raise WriteError(
-                f"{path}: an earlier run was killed at its very end, and its changes cannot be completed: {error}"
+                f"{path}: an earlier run was killed, and its changes can be neither completed nor undone: {error}"
             ) from error
         return  # the table is whole, only its folder cannot be tidied
     what = "at its very end; its changes are now complete" if complete else f"; {path} is as it was before that run"
@@ -238,11 +243,6 @@ def _who(inside: Path) -> str:
     except (OSError, ValueError):
         return "it has just ended; try again"
     return f"{task}, process {pid}"
-
-
-def _leave(inside: Path, owner: Any) -> None:
-    _remove(inside)
-    owner.close()
 
 
 def _remove(inside: Path) -> None:
