@@ -17,7 +17,7 @@ FLOORS = [
     {"ms"},
 ]
 """Rooms from the top floor down: a room may import from the floors below it, and from itself."""
-OPEN_TO_ALL = {"errors", "progress", "results", "threads"}
+OPEN_TO_ALL = {"errors", "memory", "progress", "results", "threads"}
 ONLY_THERE = {
     "casacore": {"ms", "caltables", "flags"},  # flags: its versions are tables too
     "matplotlib": {"plots", "tasks"},  # tasks: the names of markers, to check an argument

@@ -45,7 +45,6 @@ def solve(
     calmode: Literal["p", "a", "ap"] = "ap",
     flux_ratio: float | None = None,
     reference: dict | str = "",
-    memory: int = 1024,
 ) -> dict:
     """Solve for something.
 
@@ -154,9 +153,6 @@ class TestWords:
             ("--flux_ratio 2", {"flux_ratio": 2.0}),
             ("--flux_ratio None", {}),
             ("--reference {'a':1}", {"reference": {"a": 1}}),
-            ("--memory 500MB", {"memory": 500 << 20}),
-            ("--memory 1.5GiB", {"memory": 3 << 29}),
-            ("--memory 2048", {"memory": 2048}),
         ],
     )
     def test_values(self, arguments, words, expected):
@@ -214,7 +210,8 @@ class TestBadUsage:
             ("solve X.ms --calmode q", "'q' is not one of p, a, ap"),
             ("solve X.ms --minsnr high", "--minsnr: 'high' is not a number"),
             ("solve X.ms --minsnr 3 --minsnr 4", "given 2 times"),
-            ("solve X.ms --memory much", "'much' is not an integer"),
+            ("solve X.ms --memory", "--memory"),
+            ("--memory 5apples solve X.ms", "--memory: '5apples' is not an amount of memory; write it as 500MB"),
             ("solve X.ms a b", "'b' is one word too many"),
             ("solve X.ms --vis Y.ms", "vis is given twice"),
             ("solve X.ms --append=maybe", "'maybe' is not true or false"),

@@ -4,4 +4,8 @@ The tasks live in :mod:`atacal.tasks` under CASA's names; this module imports no
 ``import atacal`` is quick.
 """
 
+from atacal.memory import memory_limit
+
+__all__ = ["__version__", "memory_limit"]
+
 __version__ = "0.1.0.dev0"

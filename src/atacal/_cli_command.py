@@ -10,6 +10,8 @@ import click
 
 from atacal import _cli_docstring
 from atacal._cli_values import FALSE, TRUE, BadValue, Kind, Param, kind_of
+from atacal.errors import ArgumentError
+from atacal.memory import DEFAULT_LIMIT, memory_limit, parse_size
 
 PATHS = frozenset({"vis", "ms", "path", "caltable", "fluxtable", "outputvis", "xmlfile", "out", "output"})
 """Leading parameters of these names may be given without their option's name, in the order of the signature."""
@@ -21,6 +23,9 @@ SHARED = {
     "debug": (("--debug",), "show the traceback of an error"),
 }
 """Switches of every command (but where a task has a parameter of that name): name -> (option names, help)."""
+
+MEMORY = ("--memory",), "bound on the memory of the whole process, as 500MB or 2GB [default: 1GB]"
+"""The other option of every command: option names, help."""
 
 
 def params_of(function: Callable[..., Any]) -> list[Param]:
@@ -96,7 +101,7 @@ class TaskCommand(click.Command):
         ]
         super().__init__(
             name,
-            params=[words, *(_option(p) for p in self.task_params), *switches],
+            params=[words, *(_option(p) for p in self.task_params), memory_option(), *switches],
             help=_plain(f"{doc.summary}\n\n{doc.body}"),
             short_help=doc.summary.rstrip("."),
             options_metavar="[--parameter value ...]",
@@ -154,7 +159,20 @@ class TaskCommand(click.Command):
             elif param.required:
                 raise click.UsageError(f"{option_names(param)[0]} is missing", ctx)
         switches = {key: bool(ctx.params[f"shared_{key}"]) for key in self.shared}
-        return self.run(self.function, arguments, switches)
+        with memory_limit(ctx.params["shared_memory"] or ctx.find_root().params.get("shared_memory") or DEFAULT_LIMIT):
+            return self.run(self.function, arguments, switches)
+
+
+def memory_option() -> click.Option:
+    """Make the option that bounds the memory."""
+    return click.Option([*MEMORY[0], "shared_memory"], metavar="size", help=MEMORY[1], callback=_size)
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else parse_size(value)
+    except ArgumentError as error:
+        raise click.UsageError(f"--memory: {error}", ctx) from error
 
 
 def _option(param: Param) -> click.Option:
@@ -183,8 +201,6 @@ def _metavar(kind: Kind) -> str:
 def _shown(param: Param) -> str:
     """Write a default for the help page."""
     default = param.default
-    if param.name == "memory" and isinstance(default, int):
-        return f"{default / 2**30:g}GiB"
     return f"'{default}'" if isinstance(default, str) else str(default)
 
 

@@ -22,7 +22,6 @@ WHOLE = frozenset({
 })  # fmt: skip
 """Parameters in whose strings a comma has a meaning of its own, so that it does not separate a list's elements."""
 
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(i?)b?\s*$", re.IGNORECASE)
 _SCALARS = (bool, int, float, str, complex)
 
 
@@ -210,7 +209,7 @@ def _scalar(word: str, allowed: frozenset[type], param: Param) -> Any:
     if str in allowed and (allowed == {str} or isinstance(param.default, str) or param.required):
         return word
     readers: list[tuple[type, Callable[[str], Any]]] = [
-        (int, _size if param.name == "memory" else int),
+        (int, int),
         (float, float),
         (complex, complex),
         (bool, _bool),
@@ -234,11 +233,3 @@ def _bool(word: str) -> bool:
     if word.lower() in FALSE:
         return False
     raise ValueError(word)
-
-
-def _size(word: str) -> int:
-    """Read a number of bytes: ``500MB``, ``1GiB``, ``2g``, ``1000000``; every prefix counts in 1024s."""
-    match = _SIZE.match(word)
-    if not match:
-        raise ValueError(word)
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))

@@ -19,7 +19,7 @@ import click
 
 from atacal import __version__, progress, results
 from atacal._cli_catalogue import catalogue, grouped
-from atacal._cli_command import SHARED, TaskCommand
+from atacal._cli_command import SHARED, TaskCommand, memory_option
 from atacal.errors import AtacalError
 
 FAILED, BAD_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -61,6 +61,7 @@ def _group() -> AtacalGroup:
         "atacal",
         params=[click.Option([*names, key], is_flag=True, help=text) for key, (names, text) in SHARED.items()]
         + [
+            memory_option(),
             click.Option(
                 ["--version"],
                 is_flag=True,
@@ -68,7 +69,7 @@ def _group() -> AtacalGroup:
                 expose_value=False,
                 callback=_version,
                 help="print the version",
-            )
+            ),
         ],
         help=(
             "Calibrate ALMA interferometer data: CASA's tasks, tables and answers, without CASA.\n\n"

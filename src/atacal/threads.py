@@ -13,6 +13,10 @@ from typing import TypeVar
 WORKERS = max(1, len(os.sched_getaffinity(0)))
 """Threads to share work among: the cores that this process may use."""
 
+IN_FLIGHT = WORKERS + 2
+"""Results of `in_order` that exist at a time: those in the making or waiting, the one that is begun while the caller
+asks for the next, and the one that the caller still has."""
+
 A = TypeVar("A")
 B = TypeVar("B")
 

@@ -17,7 +17,7 @@ from atacal.simulate import simulate
 
 WANTED = {
     "bandpass": "", "flux": "", "phase": "", "target": "", "check": "", "spw": "", "refant": "", "outdir": "",
-    "has_model": True, "memory": 1 << 28,
+    "has_model": True,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ same as applying once, and a run that was killed is put right by running it agai
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -26,10 +27,12 @@ from atacal.errors import ArgumentError
 from atacal.ms.columns import ensure_column, fill_column
 from atacal.ms.measurement_set import MeasurementSet, Segment
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY, Block, each_block
+from atacal.ms.stream import Block, each_block
 from atacal.progress import track
 
 log = logging.getLogger("atacal")
+
+_NO_SEGMENT = np.zeros((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,7 @@ class ApplyReport:
                 flagged += count
 
 
-def apply_library(
-    ms: MeasurementSet, selected: Selected, library: Library, mode: Mode, *, memory: int = DEFAULT_MEMORY
-) -> ApplyReport:
+def apply_library(ms: MeasurementSet, selected: Selected, library: Library, mode: Mode) -> ApplyReport:
     """Apply a library to the selected rows.
 
     Parameters
@@ -116,8 +117,6 @@ def apply_library(
         All channels and correlations of the selected rows are done, as in CASA.
     library : Library
     mode : Mode
-    memory : int
-        Bound on what is held at a time [bytes].
 
     Returns
     -------
@@ -144,13 +143,14 @@ def apply_library(
     if spectrum and ms.has("SIGMA_SPECTRUM"):
         columns.append("SIGMA_SPECTRUM")
     work = partial(_apply_block, ms, library, mode, missing, spectrum)
-    blocks = each_block(ms, selected, columns, work, memory=memory)
-    done: list[Segment] = []
+    blocks = each_block(ms, selected, columns, work)
+    done: list[NDArray[np.int64]] = []
     for one in track(blocks, float(selected.runs.nrow.sum()), "applycal", size=lambda b: b.nrow):
         report.add(one)
-        done += one.segments
+        if new_column:
+            done.append(np.array(one.segments, np.int64).reshape(-1, 2))
     if new_column:
-        fill_column(ms, "CORRECTED_DATA", segments=complement(done, ms.metadata.nrow))
+        fill_column(ms, "CORRECTED_DATA", segments=complement(np.concatenate([_NO_SEGMENT, *done]), ms.metadata.nrow))
     ms.flush()
     return report
 
@@ -231,14 +231,11 @@ def wanted_rows(block: Block) -> Block:
     return replace(block, segments=segments, data=data, **kept)
 
 
-def complement(segments: list[Segment], nrow: int) -> list[Segment]:
-    """Return the stretches of a table of ``nrow`` rows that some segments leave out."""
-    out: list[Segment] = []
-    at = 0
-    for row0, count in sorted(segments):
-        if row0 > at:
-            out.append((at, row0 - at))
-        at = max(at, row0 + count)
-    if at < nrow:
-        out.append((at, nrow - at))
-    return out
+def complement(segments: Sequence[Segment] | NDArray[np.int64], nrow: int) -> list[Segment]:
+    """Return the stretches of a table of ``nrow`` rows that some segments (segment, 2) leave out."""
+    segments = np.asarray(segments, np.int64).reshape(-1, 2)
+    order = np.argsort(segments[:, 0])
+    start = np.append(segments[order, 0], nrow)
+    stop = np.maximum.accumulate(np.append(0, segments[order].sum(1)))
+    gaps = np.flatnonzero(start > stop)
+    return list(zip(stop[gaps].tolist(), (start - stop)[gaps].tolist(), strict=True))

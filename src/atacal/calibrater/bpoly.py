@@ -21,7 +21,6 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 from atacal.ms.models import SkyModel
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY
 from atacal.solve import intervals
 from atacal.solve.bpoly import PolynomialGains, normalised, scaled, solve_polynomial_gains
 from atacal.solve.refant import choices
@@ -87,7 +86,6 @@ def solve_bpoly(
     *,
     library: Any = None,
     smodel: list[float] | None = None,
-    memory: int = DEFAULT_MEMORY,
 ) -> tuple[BPolyTable, dict[str, Any]]:
     """Solve for a polynomial bandpass.
 
@@ -113,14 +111,13 @@ def solve_bpoly(
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
     order = choices(setup.refant, metadata.antenna_positions_m, "flex") if setup.refant else []
     found: list[tuple[int, float, list[PolynomialGains]]] = []
-    for batch in gather(
-        ms, selected, slots, groups, library=library, model=model, corr_dep_flags=setup.corr_dep_flags, memory=memory
-    ):
+    for batch in gather(ms, selected, slots, groups, library=library, model=model, corr_dep_flags=setup.corr_dep_flags):
         time = batch.time
         for i, slot in enumerate(batch.slots):
             spectrum = spectra[int(slots.spw[slot])]
             fits = _solve_slot(batch.d[i], batch.b[i], spectrum, setup, metadata.nant, order)
             found.append((int(slot), float(time[i]), fits))
+        del batch  # before the next one is made
     stats = _statistics(found, slots, setup.minsnr)
     solutions = _collect(found, slots, spectra, setup)
     if not solutions:

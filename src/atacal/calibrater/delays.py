@@ -10,6 +10,8 @@ from atacal.calibrater.solutions import Solved
 from atacal.solve.delay import solve_antenna_delays
 
 NS_PER_S = 1e9
+DELAY_BYTES = 60
+"""What the fit to one receptor's spectra takes, for each cell (baseline, channel, receptor) of a slot [bytes]."""
 
 
 def solve_delay_batch(gathered: Gathered, nant: int, freq_hz: list[NDArray[np.float64]], refant: list[int]) -> Solved:

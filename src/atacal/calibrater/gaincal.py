@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from atacal.calibrater.delays import solve_delay_batch
+from atacal.calibrater.delays import DELAY_BYTES, solve_delay_batch
 from atacal.calibrater.gather import Gathered
 from atacal.calibrater.solutions import Solved, solve_batch
 from atacal.calibrater.solve import Groups, SolveSetup, channel_freqs
@@ -65,4 +65,5 @@ def gain_setup(
         refantmode=refantmode,
         corr_dep_flags=corr_dep_flags,
         finish=finish,
+        solver_bytes=DELAY_BYTES if gaintype == "K" else 0,
     )

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import EmptySelection
+from atacal.memory import for_data, size_text, too_small
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Polarization
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.stream import Block, stream
 from atacal.solve.accumulate import Chosen, Cubes, Inverse, Rows, Sums, accumulate_rows, baseline_index, planes
 from atacal.solve.intervals import Slots, split_slots
 from atacal.threads import in_shares
@@ -21,6 +22,8 @@ from atacal.threads import in_shares
 _VISIBILITIES = ("DATA", "CORRECTED_DATA")
 _WEIGHTS = ("WEIGHT_SPECTRUM", "WEIGHT")
 PARALLEL = ("RR", "LL", "XX", "YY")
+_SUM_BYTES = 24  # a cell (part of a slot, baseline, group, receptor) of the sums, which become the averages
+_SOLVED_BYTES = 130  # a cell with what the solvers make of it, all slots of a batch at once
 
 
 @dataclass(eq=False)
@@ -99,7 +102,7 @@ def gather(
     model: Any = None,
     corr_dep_flags: bool = False,
     parts: bool = False,
-    memory: int = DEFAULT_MEMORY,
+    solver_bytes: int = 0,
 ) -> Iterator[Gathered]:
     """Accumulate every slot, in batches that fit the memory bound.
 
@@ -116,34 +119,69 @@ def gather(
         Let a correlation take part although another of the same channel is flagged.
     parts : bool
         Keep the spws and fields of a slot apart; without it they are averaged.
-    memory : int
-        Bound [bytes].
+    solver_bytes : int
+        What solving a slot takes besides, for each of its cells (baseline, group, receptor) [bytes].
 
     Yields
     ------
     Gathered
+
+    Raises
+    ------
+    ArgumentError
+        If the sums of one slot do not fit.
     """
+    half = for_data() // 2  # for the blocks, and for the sums
     nant = ms.metadata.nant
     nbaseline = nant * (nant - 1) // 2
     ngroup = max((groups[int(s)][1] for s in np.unique(slots.spw)), default=1)
-    # the sums, the averaged data and the solver's copies: about 100 bytes a cell
-    batch = max(1, (memory // 3) // max(1, nbaseline * ngroup * 2 * 100))
     index = baseline_index(nant)
     part_of_run, slot_of_part = split_slots(slots, selected.runs, ms.metadata.ddid_spw[selected.runs.ddid])
-    for first, last in _batches(slot_of_part, batch):
+
+    def batch(first: int, last: int) -> Gathered:
         inside = (part_of_run >= first) & (part_of_run < last)
         numbers, part = np.unique(slot_of_part[first:last], return_inverse=True)
         sums = Sums.zeros(last - first, nbaseline, ngroup, 2)
         sums.time0[:] = slots.time0[slot_of_part[first:last]]
         chosen = replace(selected, runs=selected.runs[inside])
         of_run = part_of_run[inside] - first
-        for block in stream(ms, chosen, _columns(ms), memory=memory // 2):
+        for block in stream(ms, chosen, _columns(ms), memory=half):
             _add(sums, block, chosen, of_run, index, groups, ms, library, model, corr_dep_flags)
-        has_time = sums.time[..., 1] > 0
-        d = np.where(sums.b > 0, sums.a / np.where(sums.b > 0, sums.b, 1.0), 0.0)
-        since = np.where(has_time, sums.time[..., 0] / np.where(has_time, sums.time[..., 1], 1.0), 0.0)
-        gathered = Gathered(numbers, part.reshape(-1), d, sums.b, slots.time0[numbers], since)
-        yield gathered if parts else gathered.merged()
+        gathered = Gathered(numbers, part.reshape(-1), *_averaged(sums), slots.time0[numbers], _since(sums))
+        return gathered if parts else gathered.merged()
+
+    size = _parts_at_once(half, slot_of_part, nbaseline, ngroup, solver_bytes)
+    for first, last in _batches(slot_of_part, size):
+        yield batch(first, last)  # in no variable, which would hold it while the next is made
+
+
+def _averaged(sums: Sums) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
+    """Turn sums into averages, in their place, and return them with their weights."""
+    some = sums.b > 0
+    np.divide(sums.a, sums.b, out=sums.a, where=some)
+    sums.a[~some] = 0
+    return sums.a, sums.b
+
+
+def _since(sums: Sums) -> NDArray[np.float64]:
+    """Return the mean time of every part and baseline [s since the slot's first time], 0 without data."""
+    some = sums.time[..., 1] > 0
+    return np.where(some, sums.time[..., 0] / np.where(some, sums.time[..., 1], 1.0), 0.0)
+
+
+def _parts_at_once(memory: int, slot_of_part: NDArray[np.int64], nbaseline: int, ngroup: int, solver_bytes: int) -> int:
+    """Return of how many parts the sums, and what solving takes, fit into some memory; at least those of one slot."""
+    cells = max(1, nbaseline * ngroup * 2)
+    most = int(np.bincount(slot_of_part).max(initial=1))  # a slot is never divided
+    needed = most * cells * (_SUM_BYTES + solver_bytes)
+    if needed > memory:
+        together = f" x {most} spws or fields" if most > 1 else ""
+        raise too_small(
+            2 * (needed - memory),
+            f"the sums of one solution interval ({nbaseline} baselines x {ngroup} channels{together}) take "
+            f"{size_text(needed)}",
+        )
+    return max(most, memory // (cells * _SOLVED_BYTES))
 
 
 def _batches(slot_of_part: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:

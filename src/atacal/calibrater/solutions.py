@@ -48,6 +48,31 @@ class Solved:
     unconverged: int
 
 
+_SHAPED = ("param", "error", "snr", "flag")
+_COUNTS = ("low_snr", "few_baselines", "unconverged")
+_CELLS_AT_ONCE = 1 << 18
+"""Cells (part, baseline, group, receptor) that are solved at a time where a slot has many groups: copies for the solver
+take 100 bytes each."""
+
+
+@dataclass(eq=False)
+class _Groups:
+    """Solutions of some groups of a batch; axes as in `Solved`.
+
+    ``weight`` (part, baseline) is what the solve gave to the data, ``tried`` bool (n, group) where there were enough.
+    """
+
+    param: NDArray[np.complex64]
+    error: NDArray[np.float32]
+    snr: NDArray[np.float32]
+    flag: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    tried: NDArray[np.bool_]
+    low_snr: int
+    few_baselines: int
+    unconverged: int
+
+
 def condition_data(
     d: NDArray[np.complex128], b: NDArray[np.float64], calmode: str
 ) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
@@ -126,9 +151,32 @@ def solve_batch(
     -------
     Solved
     """
+    nparts, nbaseline, ngroup, _ = gathered.d.shape
+    step = max(1, _CELLS_AT_ONCE // max(1, nparts * nbaseline * 2))
+    found = [
+        _solve_groups(
+            gathered, slice(g, g + step), nant,
+            calmode=calmode, scalar=scalar, minblperant=minblperant, minsnr=minsnr,
+        )
+        for g in range(0, ngroup, step)
+    ]  # fmt: skip
+    shaped: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in found], axis=2) for name in _SHAPED}
+    return Solved(
+        slots=gathered.slots,
+        time=gathered.mean_time(np.sum([one.weight for one in found], axis=0)),
+        **shaped,
+        attempted=int(np.any([one.tried.any(1) for one in found], axis=0).sum()),
+        **{name: sum(getattr(one, name) for one in found) for name in _COUNTS},
+    )
+
+
+def _solve_groups(
+    gathered: Gathered, which: slice, nant: int, *, calmode: str, scalar: bool, minblperant: int, minsnr: float
+) -> _Groups:
+    """Solve some groups of a batch."""
     ant1, ant2 = (x.astype(np.int32) for x in np.triu_indices(nant, 1))
-    d, b = condition_data(gathered.d, gathered.b, calmode)
-    time = gathered.mean_time(b.sum((2, 3)))
+    d, b = condition_data(gathered.d[:, :, which], gathered.b[:, :, which], calmode)
+    weight = b.sum((2, 3))
     n, nbaseline, ngroup = len(gathered.slots), d.shape[1], d.shape[2]
     d, b, constant, nvis = _together(d, b, gathered.part, n)
     if scalar:
@@ -151,14 +199,13 @@ def solve_batch(
     def shaped(values: NDArray, dtype: type) -> NDArray:
         return values.reshape(n, ngroup, npar, nant).transpose(0, 3, 1, 2).astype(dtype)
 
-    return Solved(
-        slots=gathered.slots,
-        time=time,
+    return _Groups(
         param=shaped(gain, np.complex64),
         error=shaped(np.where(kept, error, 0.0), np.float32),
         snr=shaped(np.where(kept, snr, 0.0), np.float32),
         flag=shaped(~kept, np.bool_),
-        attempted=int((ngood > 0).any(1).sum()),
+        weight=weight,
+        tried=ngood > 0,
         low_snr=int((good & ~kept).sum()),
         few_baselines=int((~good).sum()),
         unconverged=int((iterations < 0).sum()),
@@ -167,7 +214,7 @@ def solve_batch(
 
 def joined(parts: list[Solved]) -> Solved:
     """Put batches together."""
-    arrays = ("slots", "time", "param", "error", "snr", "flag")
-    counts = ("attempted", "low_snr", "few_baselines", "unconverged")
-    values: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in arrays}
-    return Solved(**values, **{name: sum(getattr(p, name) for p in parts) for name in counts})
+    values: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in parts]) for name in ("slots", "time", *_SHAPED)
+    }
+    return Solved(**values, **{name: sum(getattr(p, name) for p in parts) for name in ("attempted", *_COUNTS)})

@@ -21,7 +21,6 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 from atacal.ms.models import SkyModel
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY
 from atacal.solve import intervals
 from atacal.solve.refant import apply_refant, choices
 
@@ -50,6 +49,8 @@ class SolveSetup:
     corr_dep_flags : bool
     finish : callable
         ``{spw: SpwSolutions} -> None``: what is done to all solutions once they are referred (normalisation, gaps).
+    solver_bytes : int
+        See `gather`.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class SolveSetup:
     refantmode: str
     corr_dep_flags: bool
     finish: Callable[[dict[int, SpwSolutions]], None]
+    solver_bytes: int = 0
 
 
 def parse_refant(metadata: Metadata, refant: str | list[str]) -> list[int]:
@@ -117,7 +119,6 @@ def solve_table(
     *,
     library: Any = None,
     smodel: list[float] | None = None,
-    memory: int = DEFAULT_MEMORY,
 ) -> tuple[CalTable, dict[str, Any]]:
     """Solve for a calibration table.
 
@@ -144,14 +145,13 @@ def solve_table(
     }
     log.info("For solint = %s, found %d solution intervals.", setup.solint, len(slots))
     model = ConstantModel(smodel, metadata) if smodel else SkyModel.of(ms)
-    solved = joined([
-        setup.solve(batch, slots, groups)
-        for batch in gather(
-            ms, selected, slots, groups,
-            library=library, model=model, corr_dep_flags=setup.corr_dep_flags,
-            parts=setup.kind != "K Jones", memory=memory,
-        )
-    ])  # fmt: skip
+    batches = gather(
+        ms, selected, slots, groups,
+        library=library, model=model, corr_dep_flags=setup.corr_dep_flags, parts=setup.kind != "K Jones",
+        solver_bytes=setup.solver_bytes,
+    )  # fmt: skip
+    # not a loop over the batches: its variable would hold the last one while the next is made
+    solved = joined(list(map(lambda batch: setup.solve(batch, slots, groups), batches)))
     ngroup = {spw: (groups[spw][1] if setup.kind != "K Jones" else 1) for spw in groups}
     found = {spw: spw_solutions(solved, slots, spw, ngroup[spw]) for spw in sorted({int(s) for s in slots.spw})}
     solutions = {spw: s for spw, s in found.items() if s is not None}

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, AtacalError, InvalidTable, NoSuchTable, TableExists, WriteError
+from atacal.memory import for_data
 from atacal.ms._tables import opened
 from atacal.ms.columns import tile_shape
 from atacal.ms.space import require_space, reserve
@@ -336,7 +337,7 @@ def _stretches(table: Any) -> Iterator[tuple[int, int, tuple[int, int]]]:
 
 
 def _cut(start: int, end: int, cell: tuple[int, int]) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    step = max(1, _CHUNK_BYTES // (cell[0] * cell[1]))
+    step = max(1, min(_CHUNK_BYTES, for_data() // 8) // (cell[0] * cell[1]))
     for row0 in range(start, end, step):
         yield row0, min(step, end - row0), cell
 

@@ -18,7 +18,7 @@ from atacal.flags.summary import Summary
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
 from atacal.ms.selection import select
-from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.stream import Block, stream
 from atacal.ms.transaction import real_name
 
 _log = logging.getLogger("atacal")
@@ -67,7 +67,6 @@ def run_commands(
     *,
     write: bool = True,
     ready: Callable[[], object] | None = None,
-    memory: int = DEFAULT_MEMORY,
 ) -> list[Outcome]:
     """Apply flag commands, in order.
 
@@ -83,8 +82,6 @@ def run_commands(
         False: find out what would be flagged, and write nothing.
     ready : callable, optional
         Called before anything is written, when all commands have been found good.
-    memory : int
-        Bound on the blocks in flight [bytes].
 
     Returns
     -------
@@ -107,7 +104,7 @@ def run_commands(
         task.runs = task.runs[union]
     columns = sorted({"FLAG", "FLAG_ROW", *(c for task in tasks for c in task.agent.columns)} | _uvw(tasks))
     # the next block must not be read while this one is written: casacore tables are not thread-safe
-    for block in stream(ms, everything, columns, memory=memory, prefetch=not write):
+    for block in stream(ms, everything, columns, prefetch=not write):
         run_block(ms, block, tasks, everything, write=write)
     for task in tasks:
         if isinstance(task.agent, Summary):

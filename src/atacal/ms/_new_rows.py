@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,44 @@ from numpy.typing import NDArray
 
 from atacal.errors import WriteError
 from atacal.ms._tiled_column import NewTiledColumn
-from atacal.ms.columns import tile_maker, value_type
+from atacal.ms.columns import item_bytes, tile_maker, value_type
+from atacal.ms.space import require_space
 from atacal.threads import WORKERS
 
-_BLOCKS_IN_FLIGHT = 2
+BLOCKS_IN_FLIGHT = 2
+"""Blocks that are being written while the next is made."""
 
 
+_ROW_BYTES = 150  # of all columns that are not cubes
+_MARGIN_BYTES = 4 << 20  # tables, subtables, tiles begun
 _VECTOR_TILE = 131072  # values of a tile of WEIGHT and SIGMA
 
 
 def _vector_tile(cell: tuple[int, ...]) -> list[int]:
     return [_VECTOR_TILE // cell[0], cell[0]]
+
+
+def require_room(
+    path: str | os.PathLike[str], cubes: Sequence[str], rows: Mapping[tuple[int, ...], int] | None = None
+) -> None:
+    """Raise unless the disk has room for a new MeasurementSet, before anything of it is made.
+
+    Parameters
+    ----------
+    path : path
+        Its name.
+    cubes, rows
+        As for `NewRows`; without ``rows`` only what every MeasurementSet takes is asked for.
+
+    Raises
+    ------
+    DiskFull
+    """
+    counts = rows or {}
+    values = sum(nrow * int(np.prod(cell)) for cell, nrow in counts.items())
+    total = sum(values * item_bytes(value_type(column)[0]) for column in cubes)
+    # tiles that are not full: a few percent
+    require_space(Path(path).parent, int(1.02 * total) + _ROW_BYTES * sum(counts.values()) + _MARGIN_BYTES, str(path))
 
 
 class NewRows:
@@ -44,7 +72,7 @@ class NewRows:
 
     Raises
     ------
-    WriteError
+    DiskFull
         If there is no room for them.
     """
 
@@ -85,7 +113,7 @@ class NewRows:
         row0, nrow = self.nrow, len(next(iter(values.values())))
         if nrow == 0:
             return
-        while len(self._pending) >= _BLOCKS_IN_FLIGHT:
+        while len(self._pending) >= BLOCKS_IN_FLIGHT:
             self._settle()
         try:
             self._table.addrows(nrow)

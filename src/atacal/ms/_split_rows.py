@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import MissingColumn
+from atacal.memory import block_bytes, for_data, size_text, too_small
+from atacal.ms._new_rows import BLOCKS_IN_FLIGHT
 from atacal.ms._split_plan import Plan, SplitOptions, SpwPlan
 from atacal.ms.average import (
     TimeAverage,
@@ -18,11 +20,14 @@ from atacal.ms.average import (
     weight_to_sigma,
 )
 from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.metadata import DataDescription
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
 from atacal.threads import WORKERS, in_order
 
 _BLOCK_BYTES = 16 << 20
+_READERS = 2 * WORKERS  # some of them wait for the disk
+_BLOCKS = _READERS + 2 + BLOCKS_IN_FLIGHT  # read or being read, and being written
 _DATA = {"DATA", "CORRECTED_DATA", "MODEL_DATA", "FLOAT_DATA"}
 _SCALARS = ("ANTENNA1", "ANTENNA2", "FEED1", "FEED2", "FLAG_ROW", "PROCESSOR_ID", "TIME_CENTROID")
 _RUN_COLUMNS = {
@@ -32,6 +37,7 @@ _RUN_COLUMNS = {
 _KINDS = {"ANTENNA1": np.int32, "ANTENNA2": np.int32, "FEED1": np.int32, "FEED2": np.int32, "FLAG_ROW": np.bool_,
           "PROCESSOR_ID": np.int32, "TIME_CENTROID": np.float64}  # fmt: skip
 _BIN_FILL = 0.999  # CASA, measured: 9.990 s go into a bin of 10 s, 9.9905 s do not
+_ROW_IDS_BYTES = 200
 _SORT_KEYS = ("obs", "array", "scan", "state", "field", "ddid")
 
 
@@ -45,17 +51,16 @@ class SplitRows:
         plan: Plan,
         columns: dict[str, str],
         how: SplitOptions,
-        memory: int,
     ) -> None:
         self.ms, self.selected, self.plan, self.outputs, self.how = ms, selected, plan, columns, how
         self.spectra = ms.has("WEIGHT_SPECTRUM")
         self._sigma_spectrum = self.spectra and ms.has("SIGMA_SPECTRUM")
-        self._share = min(_BLOCK_BYTES, memory // 16)
         # CASA: data that were calibrated carry their noise in WEIGHT, others in SIGMA
         self._calibrated = columns.get("CORRECTED_DATA") == "DATA"
         self._raw = columns.get("DATA") == "DATA" and len(columns) == 1
         self._averages = any(p.width > 1 for p in plan.spws.values())
         self.runs = self._sorted(selected.runs)
+        self._baseline_count = int(np.triu(selected.baselines | selected.baselines.T).sum())
 
     def rows(self) -> Iterator[dict[str, NDArray]]:
         """Yield the output's rows, block by block: column -> values (row, ...)."""
@@ -64,9 +69,7 @@ class SplitRows:
             return
         pieces = (p for first, last in self._stretches(self.runs) for p in self._pieces(self.runs, first, last))
         yield from (
-            block
-            for block in in_order(self._rows_of, pieces, ahead=2 * WORKERS, workers=2 * WORKERS)
-            if block is not None
+            block for block in in_order(self._rows_of, pieces, ahead=_READERS, workers=_READERS) if block is not None
         )
 
     def _rows_of(self, piece: tuple[list[int], list[Segment]]) -> dict[str, NDArray] | None:
@@ -126,9 +129,29 @@ class SplitRows:
         dd = self.ms.metadata.ddids[ddid]
         cell = self.ms.metadata.spws[dd.spw].nchan * self.ms.metadata.pols[dd.pol].ncorr
         bytes_each = 8 * len(self.outputs) + 1 + (8 if self.spectra else 0)
+        one = cell * bytes_each + _ROW_IDS_BYTES
+        memory, cap = for_data(), _BLOCK_BYTES
+        if self.how.timebin_s > 0:
+            memory -= self._bins_bytes(dd)
         if self._averages or self.how.timebin_s > 0:
-            bytes_each *= 4
-        return max(1, self._share // (cell * bytes_each + 200))
+            cap //= 4  # a block and its weighted sums should fit into the processor's cache
+        return block_bytes(memory, one, f"spw {dd.spw} of {self.ms.path}", blocks=_BLOCKS, cap=cap) // one
+
+    def _bins_bytes(self, dd: DataDescription) -> int:
+        """Return how much the sums of the time bins of all baselines take, half of the memory at most [bytes]."""
+        spw, corrs = self.ms.metadata.spws[dd.spw], self.plan.corrs.get(dd.pol)
+        channels = self.plan.spws[dd.spw].channels
+        nchan = spw.nchan if channels is None else len(np.arange(spw.nchan)[channels])
+        ncorr = self.ms.metadata.pols[dd.pol].ncorr if corrs is None else len(corrs)
+        nbaseline = self._baseline_count
+        needed = nbaseline * nchan * ncorr * len(self.outputs) * TimeSums.CELL_BYTES
+        if needed > for_data() // 2:
+            raise too_small(
+                2 * needed - for_data(),
+                f"{self.ms.path}: the time bins of spw {dd.spw} ({nbaseline} baselines x {nchan} channels x {ncorr} "
+                f"correlations) take {size_text(needed)}",
+            )
+        return needed
 
     def _read(self, runs: RowRuns, numbers: list[int], pieces: list[Segment]) -> dict[str, NDArray] | None:
         """Read rows of one data description, cut to the selected baselines, channels and correlations."""
@@ -245,14 +268,19 @@ class SplitRows:
                 block = self._read(runs, numbers, segments)
                 if block is None:
                     continue
-                sums = sums or TimeSums(block["FLAG"].shape[1:], tuple(self.outputs))
+                sums = sums or TimeSums(block["FLAG"].shape[1:], tuple(self.outputs), self._baseline_count)
                 for rows in _integrations(block):
                     done = sums.ready(float(block["TIME"][rows.start]), span)
-                    if len(done):
-                        yield self._averaged(sums.take(done), ddid)
+                    yield from self._taken(sums, done, ddid)
                     self._add_to(sums, {c: v[rows] for c, v in block.items()})
             if sums is not None:
-                yield self._averaged(sums.take(sums.begun()), ddid)
+                yield from self._taken(sums, sums.begun(), ddid)
+
+    def _taken(self, sums: TimeSums, done: NDArray[np.intp], ddid: int) -> Iterator[dict[str, NDArray]]:
+        """Take finished baselines out of the sums, a few at a time."""
+        step = max(1, _BLOCK_BYTES // (int(np.prod(sums.shape)) * len(self.outputs) * TimeSums.CELL_BYTES))
+        for start in range(0, len(done), step):
+            yield self._averaged(sums.take(done[start : start + step]), ddid)
 
     def _averaged(self, averaged: TimeAverage, ddid: int) -> dict[str, NDArray]:
         """Turn averages of time bins into rows to write."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atacal.memory import for_data
 from atacal.ms._double import LOCK
 from atacal.ms._tables import opened
 
@@ -51,7 +52,7 @@ def save_rows(table: Path, inside: Path, rows: Rows) -> None:
 def _chunks(tab: object, column: str, stretches: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for row0, count in stretches:
         cell = np.asarray(tab.getcell(column, row0))  # type: ignore[attr-defined]
-        step = max(1, _CHUNK_BYTES // cell.nbytes)
+        step = max(1, min(_CHUNK_BYTES, for_data() // 4) // cell.nbytes)
         for start in range(row0, row0 + count, step):
             yield start, min(step, row0 + count - start)
 

@@ -7,6 +7,7 @@ stay flagged. Weights add up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,10 +98,15 @@ class TimeSums:
         (chan, corr).
     names : tuple of str
         The data columns.
+    most : int, optional
+        Baselines that there will be at most.
     """
+
+    CELL_BYTES: ClassVar[int] = 49  # of `_Sums`, for each baseline, channel, correlation and data column
 
     shape: tuple[int, int]
     names: tuple[str, ...]
+    most: int | None = None
     _baseline: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     _sums: dict[str, _Sums] = field(default_factory=dict)
     _rows: dict[str, NDArray] = field(default_factory=dict)
@@ -192,7 +198,8 @@ class TimeSums:
         known = self._baseline
         found = np.array([known.setdefault(tuple(k), len(known)) for k in keys.tolist()], np.intp)
         if len(known) > self._size:
-            self._grow(max(len(known), 2 * self._size))
+            size = 2 * self._size if self.most is None else min(2 * self._size, self.most)
+            self._grow(max(len(known), size))
         return found
 
     def _grow(self, size: int) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, MissingColumn, WriteError
+from atacal.memory import block_bytes, for_data
 from atacal.ms._tiled_column import NewTiledColumn
 from atacal.ms.measurement_set import MeasurementSet, Segment
-from atacal.threads import in_order
+from atacal.threads import IN_FLIGHT, in_order
 
 _TILE_BYTES = 1 << 20  # large against a disk request, small against a block of rows
 _MIN_TILE_ROWS = 128  # so that spws with few channels, cut down to their own shape, keep tiles of a useful size
 _FILL_BYTES = 4 << 20
+_FILL_VALUE_BYTES = 16  # at most two columns' worth of a value
 
 # casacore data manager groups as CASA names them
 _GROUPS = {
@@ -176,6 +178,11 @@ def value_type(column: str) -> tuple[str, type[np.generic]]:
     return kind, _DTYPES[kind]
 
 
+def item_bytes(kind: str) -> float:
+    """Return the size on disk of a value of one of casacore's types [bytes]; flags are bits."""
+    return _ITEM_BYTES[kind]
+
+
 def tile_maker(kind: str) -> Callable[[tuple[int, ...]], list[int]]:
     """Return the function that gives the tile (row, chan, corr) of cells (chan, corr)."""
     return lambda cell: tile_shape(cell[1], cell[0], _ITEM_BYTES[kind])[::-1]
@@ -217,7 +224,9 @@ def fill_column(
     for ddid, row0, nrow in _same_shape(ms, segments):
         dd = ms.metadata.ddids[ddid]
         pol, nchan = ms.metadata.pols[dd.pol], ms.metadata.spws[dd.spw].nchan
-        step = max(1, _FILL_BYTES // (nchan * pol.ncorr * 8))
+        one = nchan * pol.ncorr * _FILL_VALUE_BYTES
+        what = f"spw {dd.spw} of {ms.path}"
+        step = max(1, block_bytes(for_data(), one, what, blocks=IN_FLIGHT, cap=2 * _FILL_BYTES) // one)
         for start in range(row0, row0 + nrow, step):
             parts.append((start, min(step, row0 + nrow - start), nchan, pol.corr_types))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.memory import for_data
 from atacal.ms._tables import opened
 
 _COLUMNS = {
@@ -26,7 +27,7 @@ _COLUMNS = {
     "obs": ("OBSERVATION_ID", np.int32),
     "array": ("ARRAY_ID", np.int32),
 }
-_CHUNK_ROWS = 1_000_000
+_ROWS_AT_ONCE, _ROW_BYTES = 1_000_000, 150  # of the columns as casacore gives them and as they are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +79,9 @@ def read_row_runs(ms: str | os.PathLike[str]) -> RowRuns:
     pieces: list[dict[str, NDArray]] = []
     with opened(ms) as tab:
         total = tab.nrows()
-        for start in range(0, total, _CHUNK_ROWS):
-            count = min(_CHUNK_ROWS, total - start)
+        most = min(_ROWS_AT_ONCE, for_data() // (4 * _ROW_BYTES))
+        for start in range(0, total, most):
+            count = min(most, total - start)
             chunk = {k: tab.getcol(c, start, count).astype(d) for k, (c, d) in _COLUMNS.items()}
             changed = np.zeros(count, bool)
             changed[0] = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.memory import block_bytes, for_data
 from atacal.ms._virtual_model import (
     Component,
     ComponentList,
@@ -61,7 +62,8 @@ def set_column(ms: MeasurementSet, selected: Selected, spectra: Spectra) -> None
     for i in range(len(runs)):
         dd = md.ddids[int(runs.ddid[i])]
         vis = correlations(spectra[int(runs.field[i]), dd.spw].values_jy, md.pols[dd.pol].corr_types)
-        step = max(1, _ROWS_BYTES // (vis.size * 8))
+        what = f"spw {dd.spw} of {ms.path}"
+        step = block_bytes(for_data(), vis.size * 8, what, blocks=1, cap=_ROWS_BYTES) // (vis.size * 8) or 1
         for row0 in range(int(runs.row0[i]), int(runs.row0[i] + runs.nrow[i]), step):
             count = min(step, int(runs.row0[i] + runs.nrow[i]) - row0)
             rows = np.broadcast_to(vis.astype(np.complex64), (count, *vis.shape)).copy()
@@ -81,7 +83,7 @@ def _materialise(ms: MeasurementSet) -> None:
     chosen = np.isin(ms.runs.field, fields)
     everything = Selected(ms.runs[chosen], everything.baselines, everything.channels, everything.corrs)
     if chosen.any():
-        for block in stream(ms, everything, ["UVW"], prefetch=False):
+        for block in stream(ms, everything, ["UVW"], made_bytes=8, prefetch=False):
             nchan, ncorr = ms.metadata.spws[block.spw].nchan, ms.metadata.pols[block.pol].ncorr
             vis = np.broadcast_to(model.block(block), (block.nrow, nchan, ncorr))
             ms.write("MODEL_DATA", block.segments, np.ascontiguousarray(vis))

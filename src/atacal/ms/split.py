@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atacal.errors import ArgumentError, EmptySelection, MissingColumn
-from atacal.ms._new_rows import NewRows
+from atacal.ms._new_rows import NewRows, require_room
 from atacal.ms._split_plan import SplitOptions, make_plan
 from atacal.ms._split_rows import SplitRows
 from atacal.ms._subtables import copy_subtables
@@ -20,7 +20,6 @@ from atacal.ms.create import NewTable, cube_tiles, main_table
 from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
-from atacal.ms.stream import DEFAULT_MEMORY
 
 log = logging.getLogger("atacal")
 
@@ -34,7 +33,6 @@ def split_ms(
     options: SplitOptions | None = None,
     *,
     history: Sequence[str] = (),
-    memory: int = DEFAULT_MEMORY,
 ) -> int:
     """Copy what a selection picks into a new MeasurementSet.
 
@@ -48,8 +46,6 @@ def split_ms(
     options : SplitOptions, optional
     history : sequence of str
         Lines for the new HISTORY.
-    memory : int
-        Bound on the bytes of the blocks in flight.
 
     Returns
     -------
@@ -65,11 +61,12 @@ def split_ms(
     new = NewTable(outputvis)
     selected = select(ms, what)
     plan = make_plan(ms, what, selected, how.width)
-    work = SplitRows(ms, selected, plan, columns, how, memory)
+    work = SplitRows(ms, selected, plan, columns, how)
     with new:
         shape = plan.dominant_shape(ms, selected.runs)
         cubes = list(work.outputs.values()) + (["WEIGHT_SPECTRUM", "SIGMA_SPECTRUM"] if work.spectra else [])
         keywords = {c: ms.table.getcolkeywords(c) for c in ("TIME", "TIME_CENTROID", "UVW", "INTERVAL", "EXPOSURE")}
+        require_room(new.path, ("FLAG", *cubes), work.row_counts())
         tab = main_table(
             new.temporary, cubes, cube_tiles(cubes, *shape), ncorr=shape[0], column_keywords=keywords
         )  # fmt: skip

@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import MissingColumn
+from atacal.memory import block_bytes, for_data
 from atacal.ms.measurement_set import MeasurementSet, Segment
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
-from atacal.threads import WORKERS, in_order
+from atacal.threads import IN_FLIGHT, in_order
 
-DEFAULT_MEMORY = 1 << 30
-"""Bound on what all blocks in flight hold [bytes]."""
-
-_BLOCK_BYTES = 16 << 20  # large against a tile and a Python call, small enough for memory to be used again at once
 _CUBES = {
     "DATA": np.complex64, "CORRECTED_DATA": np.complex64, "MODEL_DATA": np.complex64, "FLOAT_DATA": np.float32,
     "FLAG": np.bool_, "WEIGHT_SPECTRUM": np.float32, "SIGMA_SPECTRUM": np.float32,
     "CORRECTED_WEIGHT_SPECTRUM": np.float32,
 }  # fmt: skip
+_ROW_IDS_BYTES = 100  # times, ids, masks and numbers of a row, all 4 to 8 bytes wide
 _PER_CORR = {"WEIGHT": np.float32, "SIGMA": np.float32}
 _Entry = tuple[int, list[int], list[Segment]]  # data description, numbers of the runs, where they are
 Result = TypeVar("Result")
@@ -85,7 +83,8 @@ def stream(
     selected: Selected,
     columns: Sequence[str],
     *,
-    memory: int = DEFAULT_MEMORY,
+    made_bytes: int = 0,
+    memory: int | None = None,
     prefetch: bool = True,
 ) -> Iterator[Block]:
     """Yield the selected rows as blocks, in table order, each of one data description.
@@ -97,8 +96,10 @@ def stream(
         From `atacal.ms.selection.select`.
     columns : sequence of str
         Columns to read beside the ids: DATA, FLAG, WEIGHT, UVW...
-    memory : int
-        Bound on the bytes of the blocks in flight.
+    made_bytes : int
+        For each visibility, what the caller makes of rows beside the columns [bytes]: a model where none is read.
+    memory : int, optional
+        Bound on all blocks at a time and on what is made of them [bytes]; by default all that the run may use.
     prefetch : bool
         Read the next blocks in other threads while the caller works.
 
@@ -111,9 +112,9 @@ def stream(
     MissingColumn
     """
     if prefetch:
-        return each_block(ms, selected, columns, lambda block: block, memory=memory)
+        return each_block(ms, selected, columns, lambda block: block, made_bytes=made_bytes, memory=memory)
     _require(ms, columns)
-    return (_read(ms, selected, columns, entry) for entry in _plan(ms, selected, columns, memory))
+    return (_read(ms, selected, columns, entry) for entry in _plan(ms, selected, columns, made_bytes, memory))
 
 
 def each_block(
@@ -122,13 +123,14 @@ def each_block(
     columns: Sequence[str],
     work: Callable[[Block], Result],
     *,
-    memory: int = DEFAULT_MEMORY,
+    made_bytes: int = 0,
+    memory: int | None = None,
 ) -> Iterator[Result]:
     """Yield what ``work`` makes of each block, in the order of `stream`; several threads read and work.
 
     Parameters
     ----------
-    ms, selected, columns, memory
+    ms, selected, columns, made_bytes, memory
         As for `stream`.
     work : callable
         Takes a block; it may write to the block's rows. It runs in several threads at once.
@@ -142,7 +144,7 @@ def each_block(
     MissingColumn
     """
     _require(ms, columns)
-    plan = _plan(ms, selected, columns, memory)
+    plan = _plan(ms, selected, columns, made_bytes, memory)
     return in_order(lambda entry: work(_read(ms, selected, columns, entry)), plan)
 
 
@@ -152,12 +154,12 @@ def _require(ms: MeasurementSet, columns: Sequence[str]) -> None:
             ms.require(column)
 
 
-def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str]) -> int:
-    """Bytes that one row of a data description takes in memory."""
+def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int = 0) -> int:
+    """Bytes that one row of a data description takes in memory, with ``made_bytes`` a visibility beside the columns."""
     dd = ms.metadata.ddids[ddid]
     ncorr = ms.metadata.pols[dd.pol].ncorr
     cell = ms.metadata.spws[dd.spw].nchan * ncorr
-    total = 100  # the ids, times and masks
+    total = _ROW_IDS_BYTES + cell * made_bytes
     for column in columns:
         if column in _CUBES:
             total += cell * np.dtype(_CUBES[column]).itemsize
@@ -166,13 +168,22 @@ def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str]) -> int:
     return total
 
 
-def _plan(ms: MeasurementSet, selected: Selected, columns: Sequence[str], memory: int) -> Iterator[_Entry]:
-    """Group runs into blocks: (ddid, run numbers, segments), in the order in which the blocks fill up."""
+def _rows_at_once(ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int, memory: int | None) -> int:
+    """Return how many rows of a data description make a block."""
+    one = row_bytes(ms, ddid, columns, made_bytes)
+    what = f"spw {ms.metadata.ddids[ddid].spw} of {ms.path}"
+    return block_bytes(for_data() if memory is None else memory, one, what, blocks=IN_FLIGHT) // one
+
+
+def _plan(
+    ms: MeasurementSet, selected: Selected, columns: Sequence[str], made_bytes: int, memory: int | None
+) -> Iterator[_Entry]:
+    """Group runs into blocks: (ddid, run numbers, segments), in the order in which the blocks fill up.
+
+    There are no more rows in waiting than make a block of each data description, as numbers only.
+    """
     runs = selected.runs
-    present = np.unique(runs.ddid)
-    # blocks are in flight for each worker and in use, and the caller needs as much again
-    share = min(_BLOCK_BYTES, memory // (4 * WORKERS))
-    limit = {int(d): max(1, share // row_bytes(ms, int(d), columns)) for d in present}
+    limit = {int(d): _rows_at_once(ms, int(d), columns, made_bytes, memory) for d in np.unique(runs.ddid)}
     waiting: dict[int, tuple[list[int], list[Segment], int]] = {}
     for i in range(len(runs)):
         ddid, row0, left = int(runs.ddid[i]), int(runs.row0[i]), int(runs.nrow[i])

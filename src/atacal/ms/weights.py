@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.memory import block_bytes, for_data
 from atacal.ms.average import sigma_to_weight, weight_to_sigma
 from atacal.ms.columns import ensure_column, remove_column
 from atacal.ms.measurement_set import MeasurementSet, Segment
@@ -39,7 +40,8 @@ def initialise_weights(ms: MeasurementSet, mode: str, *, spectrum: bool = False)
     for i in range(len(runs)):
         dd = md.ddids[int(runs.ddid[i])]
         spw, ncorr = md.spws[dd.spw], md.pols[dd.pol].ncorr
-        step = max(1, _BLOCK_BYTES // (4 * spw.nchan * ncorr))
+        one = 4 * spw.nchan * ncorr
+        step = block_bytes(for_data(), one, f"spw {spw.id} of {ms.path}", blocks=1, cap=_BLOCK_BYTES) // one or 1
         end = int(runs.row0[i] + runs.nrow[i])
         for row0 in range(int(runs.row0[i]), end, step):
             part = [(row0, min(step, end - row0))]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
+from atacal.memory import size_text, too_small
 from atacal.ms.rows import RowRuns
 from atacal.plots.cells import ROW_IDS, Averaging, Cells
 
@@ -274,9 +275,11 @@ class RowAverager:
             wide = [np.zeros(shape, np.complex128 if np.iscomplexobj(a) else np.float64) for a in sums.arrays()]
             self.held += sum(a.nbytes for a in wide)
             if self.held > self.memory:
-                raise ArgumentError(
-                    f"this average needs more than {self.memory >> 20} MiB at once ({shape[0]} baselines x {shape[1]} "
-                    f"channels x {shape[2]} correlations a time bin); average channels too (avgchannel) or select less"
+                raise too_small(
+                    2 * (self.held - self.memory),
+                    f"this average needs more than {size_text(self.memory)} at once ({shape[0]} baselines x {shape[1]} "
+                    f"channels x {shape[2]} correlations a time bin); average channels too (avgchannel), select less, "
+                    "or allow more memory",
                 )
             entry = _Bin(
                 cells, sums.like(wide), np.zeros(self.nkey), np.zeros((self.nkey, 5)),
@@ -298,7 +301,8 @@ class RowAverager:
         entry = self.open.pop(group)
         self.held -= sum(a.nbytes for a in entry.sums.arrays())
         used = np.flatnonzero(entry.ids[:, 0] != _UNSET)
-        sums = entry.sums.like([a[used] for a in entry.sums.arrays()])
+        every = len(used) == len(entry.ids)
+        sums = entry.sums if every else entry.sums.like([a[used] for a in entry.sums.arrays()])
         vis, flag = sums.means()
         moments = entry.moments[used] / entry.row_weight[used, None]
         rows: dict[str, NDArray] = {n: entry.ids[used, i] for i, n in enumerate(ROW_IDS)}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.memory import for_data
+
 MAX_POINTS = 300_000
 """More points than this are shown as a density: markers would only hide one another."""
 
@@ -94,7 +96,7 @@ class Collector:
         self.outside = self.not_finite = 0
         self.grid: Grid | None = None
         self._parts: list[tuple[NDArray, ...]] = []
-        scale = min(1.0, (_GRID_BYTES / (4.0 * npanel * nclass * cells[0] * cells[1])) ** 0.5)
+        scale = min(1.0, (min(_GRID_BYTES, for_data() // 8) / (4.0 * npanel * nclass * cells[0] * cells[1])) ** 0.5)
         # an even number, for cells are merged two by two
         self._cells = tuple(max(32, int(n * scale) // 2 * 2) for n in cells)
 

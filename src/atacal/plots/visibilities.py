@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, EmptySelection
+from atacal.memory import for_data
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.stream import Block, stream
 from atacal.plots.averaging import RowAverager, channel_sums
 from atacal.plots.axes import CHAN, CORR, SKY_AXES, Axis
 from atacal.plots.cells import Averaging, Cells, bin_means, channel_bins, values
@@ -96,7 +97,6 @@ def gather(
     window: tuple[float, float, float, float] | None = None,
     cells: Callable[[int], tuple[int, int]] = lambda npanel: (512, 384),
     max_points: int | None = None,
-    memory: int = DEFAULT_MEMORY,
 ) -> Gathered:
     """Read the selected visibilities once and collect the points that a picture needs.
 
@@ -111,8 +111,6 @@ def gather(
         Size of the grid (nx, ny) that a panel can show.
     max_points : int, optional
         From how many points on a density is made.
-    memory : int
-        Bound on what is held [bytes].
 
     Returns
     -------
@@ -132,7 +130,7 @@ def gather(
     nclass = len(classes) + (1 if request.flagged else 0)
     options = {} if max_points is None else {"max_points": max_points}
     collector = Collector(len(panels), nclass, window=window, cells=cells(len(panels)), **options)
-    for batch in batches(ms, selected, request, memory=memory):
+    for batch in batches(ms, selected, request):
         _collect(batch, request, panels, classes, collector, nant=ms.metadata.nant)
     if collector.total.sum() == 0:
         raise EmptySelection(_why_empty(ms, request, collector))
@@ -171,16 +169,20 @@ def check(request: Request) -> None:
             raise ArgumentError(f"{parameter}={name!r} has no meaning after averaging over it; drop that average")
 
 
-def batches(ms: MeasurementSet, selected: Selected, request: Request, *, memory: int) -> Iterator[Cells]:
+def batches(ms: MeasurementSet, selected: Selected, request: Request) -> Iterator[Cells]:
     """Yield the selected values, averaged as asked, batch after batch."""
     averaging = request.averaging
-    averager = RowAverager(averaging, selected.runs, selected.baselines, memory=memory) if averaging.of_rows else None
+    # half for the averages of open bins (with room for baselines in both orders of their antennas, of which hardly ever
+    # more than one is used), a quarter for the blocks (the points of one take ten times its size); closed bins, the
+    # counts of points and the picture take the rest
+    half = for_data() // 2
+    averager = RowAverager(averaging, selected.runs, selected.baselines, memory=half) if averaging.of_rows else None
     model = None
     if any(DATA_COLUMNS[c][0] == "MODEL" or DATA_COLUMNS[c][1] for c in request.data_columns):
         from atacal.ms.models import SkyModel
 
         model = SkyModel.of(ms)
-    for block in stream(ms, selected, _columns(ms, request), memory=memory // 2):
+    for block in stream(ms, selected, _columns(ms, request), memory=half // 2):
         cut = _Cut(ms, selected, block, averaging.channels)
         if len(cut.row) == 0 or len(cut.channels) == 0 or len(cut.corrs) == 0:
             cells, vis = None, {}

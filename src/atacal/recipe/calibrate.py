@@ -10,7 +10,6 @@ from typing import Any
 
 from atacal.errors import ArgumentError
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.stream import DEFAULT_MEMORY
 from atacal.progress import track
 from atacal.recipe.plan import Plan, make_plan
 from atacal.recipe.products import start
@@ -41,7 +40,6 @@ def calibrate(
     interp: str = "linear",
     outdir: str = "",
     pictures: bool = True,
-    memory: int = DEFAULT_MEMORY,
 ) -> Summary:
     """Calibrate a MeasurementSet by the standard recipe.
 
@@ -102,8 +100,6 @@ def calibrate(
         Folder for the tables, the calibrated data, pictures and summary. Empty: ``X.calibrate`` beside ``X.ms``.
     pictures : bool
         Draw the tables and the calibrated data.
-    memory : int
-        Bound of the memory that data take [bytes].
 
     Returns
     -------
@@ -118,7 +114,7 @@ def calibrate(
     with MeasurementSet(vis) as ms:
         plan = make_plan(
             ms, bandpass=bandpass, flux=flux, phase=phase, target=target, check=check, spw=spw, refant=refant,
-            outdir=outdir, has_model=flux_density is not None, memory=memory,
+            outdir=outdir, has_model=flux_density is not None,
         )  # fmt: skip
     if interp not in ("linear", "nearest"):
         raise ArgumentError(f"interp = {interp!r} is not possible; it can be linear or nearest")
@@ -155,7 +151,6 @@ class _Run:
             "refant": ",".join(plan.refants),
             "minsnr": arguments["minsnr"],
             "minblperant": arguments["minblperant"],
-            "memory": arguments["memory"],
         }
         self.bandpass_table = os.fspath(self.products.bandpass)
 
@@ -297,7 +292,7 @@ class _Run:
 
         calibrators = sorted({*self.plan.roles.solved, *self.plan.roles.check})
         with MeasurementSet(self.vis) as ms:
-            self.summary.scatter = phase_scatter(ms, calibrators, self.plan.spw_ids, self.given["memory"])
+            self.summary.scatter = phase_scatter(ms, calibrators, self.plan.spw_ids)
 
     def pictures(self) -> None:
         from atacal.recipe.pictures import draw

@@ -90,7 +90,6 @@ def make_plan(
     refant: str,
     outdir: str,
     has_model: bool,
-    memory: int,
 ) -> Plan:
     """Decide what a run does; see `atacal.recipe.calibrate` for the parameters.
 
@@ -109,7 +108,7 @@ def make_plan(
         _require_model(ms, roles)
     channels = _channels(ms, spw, roles)
     spw_ids = ",".join(map(str, channels))
-    refants, ranking = _refants(ms, refant, roles, spw_ids, memory)
+    refants, ranking = _refants(ms, refant, roles, spw_ids)
     return Plan(
         vis=ms.path,
         roles=roles,
@@ -166,13 +165,13 @@ def _ranges(mask: NDArray[np.bool_]) -> str:
 
 
 def _refants(
-    ms: MeasurementSet, refant: str, roles: Roles, spw: str, memory: int
+    ms: MeasurementSet, refant: str, roles: Roles, spw: str
 ) -> tuple[tuple[str, ...], tuple[RankedAntenna, ...]]:
     given = given_refant(ms, refant)
     if given:
         return tuple(given), ()
     selected = select(ms, Selection(field=_ids(roles.solved), spw=spw), autocorr=False)
-    good, total = count_data(ms, selected, memory)
+    good, total = count_data(ms, selected)
     ranking = rank_antennas(ms.metadata.antenna_names(), ms.metadata.antenna_positions_m, good, total)
     if not ranking:
         raise EmptySelection(f"{ms.path}: all data of the calibrators are flagged")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from atacal.errors import ArgumentError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
-from atacal.ms.stream import DEFAULT_MEMORY, stream
+from atacal.ms.stream import stream
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ class RankedAntenna:
     flag_score: float
 
 
-def count_data(
-    ms: MeasurementSet, selected: Selected, memory: int = DEFAULT_MEMORY
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def count_data(ms: MeasurementSet, selected: Selected) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count unflagged and all visibilities of every antenna.
 
     Parameters
@@ -50,15 +48,13 @@ def count_data(
     ms : MeasurementSet
     selected : Selected
         Autocorrelations in it are left out.
-    memory : int
-        Bound [bytes].
 
     Returns
     -------
     good, total : int64 (antenna,)
     """
     good, total = np.zeros((2, ms.metadata.nant), np.int64)
-    for block in stream(ms, selected, ["FLAG"], memory=memory):
+    for block in stream(ms, selected, ["FLAG"]):
         cross = block.wanted & (block.antenna1 != block.antenna2)
         cell = block["FLAG"].shape[1] * block["FLAG"].shape[2]
         kept = cell - np.count_nonzero(block["FLAG"][cross].reshape(-1, cell), axis=1)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.memory import for_data
 from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.selected import Selected
 from atacal.ms.selection import Selection, select
-from atacal.ms.stream import DEFAULT_MEMORY, Block, stream
+from atacal.ms.stream import Block, stream
 
+_SAMPLE_BYTES = 120  # a channel average of one correlation, and what its phase is made of
 PARALLEL = frozenset({"XX", "YY", "RR", "LL", "I"})
 
 
@@ -36,9 +39,7 @@ class PhaseScatter:
     baselines: int
 
 
-def phase_scatter(
-    ms: MeasurementSet, fields: Sequence[int], spw: str = "", memory: int = DEFAULT_MEMORY
-) -> list[PhaseScatter]:
+def phase_scatter(ms: MeasurementSet, fields: Sequence[int], spw: str = "") -> list[PhaseScatter]:
     """Measure the phase scatter of calibrators from channel averages (of the central half) of every integration.
 
     Parameters
@@ -48,29 +49,34 @@ def phase_scatter(
     fields : sequence of int
     spw : str
         Spw selection.
-    memory : int
-        Bound of the blocks in flight [bytes].
     """
     out = []
     for field in fields:
         selected = select(ms, Selection(field=str(field), spw=spw), autocorr=False)
-        pieces = [
-            _averages(block, ms.metadata.pols[block.pol].corrs)
-            for block in stream(ms, selected, ["DATA", "CORRECTED_DATA", "FLAG"], memory=memory)
-        ]
-        key = np.concatenate([p[0] for p in pieces])
-        before, after = (baseline_rms_deg(key, np.concatenate([p[i] for p in pieces])) for i in (1, 2))
+        passes = 1 + 2 * int(selected.runs.nrow.sum()) * _SAMPLE_BYTES // (for_data() // 2)
+        found = [_of_share(ms, selected, share, passes) for share in range(passes)]
+        before, after = (np.concatenate([rms[i] for rms in found]) for i in (0, 1))
         used = np.isfinite(after)
         medians = [float(np.median(x[used])) if used.any() else float("nan") for x in (before, after)]
         out.append(PhaseScatter(field, ms.metadata.fields[field].name, medians[0], medians[1], int(used.sum())))
     return out
 
 
-def _averages(block: Block, corrs: tuple[str, ...]) -> tuple[NDArray, NDArray, NDArray]:
-    """Average the central channels of a block: (key of spw, polarisation and baseline; DATA; CORRECTED_DATA)."""
+def _of_share(ms: MeasurementSet, selected: Selected, share: int, passes: int) -> tuple[NDArray, NDArray]:
+    """Return the rms phases before and after [deg] of every ``passes``-th baseline, with one reading of the data."""
+    pieces = []
+    for block in stream(ms, selected, ["DATA", "CORRECTED_DATA", "FLAG"], memory=for_data() // 2):
+        rows = np.flatnonzero(block.wanted & ((block.antenna1 + block.antenna2) % passes == share))
+        pieces.append(_averages(block, rows, ms.metadata.pols[block.pol].corrs))
+    key = np.concatenate([p[0] for p in pieces])
+    before, after = (baseline_rms_deg(key, np.concatenate([p[i] for p in pieces])) for i in (1, 2))
+    return before, after
+
+
+def _averages(block: Block, rows: NDArray[np.intp], corrs: tuple[str, ...]) -> tuple[NDArray, NDArray, NDArray]:
+    """Average the central channels of rows of a block: (key of spw, polarisation, baseline; DATA; CORRECTED_DATA)."""
     nchan = block["FLAG"].shape[1]
     middle = slice(nchan // 4, max(nchan // 4 + 1, nchan - nchan // 4))
-    rows = np.flatnonzero(block.wanted)
     keep = ~block["FLAG"][rows, middle]
     columns = []
     for name in ("DATA", "CORRECTED_DATA"):

@@ -43,7 +43,6 @@ def bandpass(
     interp: list[str] | str = "",
     spwmap: list[Any] | None = None,
     parang: bool = False,
-    memory: int = 1 << 30,
 ) -> dict[str, Any]:
     """Solve for antenna gains against frequency.
 
@@ -106,8 +105,6 @@ def bandpass(
         For each table the spw whose solutions each spw takes.
     parang : bool
         Apply the parallactic angle before solving.
-    memory : int
-        Bound on the memory used for data [bytes].
 
     Returns
     -------
@@ -154,7 +151,7 @@ def bandpass(
         )  # fmt: skip
         selected = solver_selection(ms, arguments)
         library = solver_library(ms, arguments)
-        table, stats = solve_table(ms, selected, setup, library=library, smodel=smodel, memory=memory)
+        table, stats = solve_table(ms, selected, setup, library=library, smodel=smodel)
     save_table(caltable, table, append=append)
     return {"caltable": caltable, "type": table.kind, "solint": solint, "solvestats": stats}
 
@@ -178,8 +175,6 @@ def _solve_polynomials(arguments: dict[str, Any]) -> dict[str, Any]:
         )
         selected = solver_selection(ms, arguments)
         library = solver_library(ms, arguments)
-        table, stats = solve_bpoly(
-            ms, selected, setup, library=library, smodel=arguments["smodel"], memory=arguments["memory"]
-        )
+        table, stats = solve_bpoly(ms, selected, setup, library=library, smodel=arguments["smodel"])
     save_bpoly(caltable, table, append=arguments["append"])
     return {"caltable": caltable, "type": "BPOLY", "solint": arguments["solint"], "solvestats": stats}

@@ -46,7 +46,6 @@ def gaincal(
     interp: list[str] | str = "",
     spwmap: list[Any] | None = None,
     parang: bool = False,
-    memory: int = 1 << 30,
 ) -> dict[str, Any]:
     """Solve for antenna gains.
 
@@ -104,8 +103,6 @@ def gaincal(
         For each table the spw whose solutions each spw takes.
     parang : bool
         Apply the parallactic angle before solving.
-    memory : int
-        Bound on the memory used for data [bytes].
 
     Returns
     -------
@@ -147,7 +144,7 @@ def gaincal(
         )  # fmt: skip
         selected = solver_selection(ms, arguments)
         library = solver_library(ms, arguments)
-        table, stats = solve_table(ms, selected, setup, library=library, smodel=smodel, memory=memory)
+        table, stats = solve_table(ms, selected, setup, library=library, smodel=smodel)
     save_table(caltable, table, append=append)
     return {
         "caltable": caltable, "type": table.kind, "apmode": calmode.upper(), "solint": solint, "solvestats": stats,

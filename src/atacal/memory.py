@@ -1,0 +1,131 @@
+"""How much memory a run may take: one bound for the whole process, divided by those who hold data.
+
+Whoever reads data asks `for_data` for the bytes that are left for them, and makes its blocks so small that all it holds
+at a time fits: blocks that wait, blocks that threads work on, what work on a block needs besides, sums. Nobody may hold
+something that grows with the MeasurementSet but the table of runs (`atacal.ms.rows`) and the solutions of a table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from atacal.errors import ArgumentError
+
+DEFAULT_LIMIT = 1 << 30
+"""Bound without `memory_limit` [bytes]."""
+
+PROCESS_BYTES = 256 << 20
+"""What the interpreter, the libraries and compiled code take without any data [bytes], measured (docs/benchmark.md)."""
+
+LEAST_DATA_BYTES = 32 << 20
+"""With less than this for data a run would do little but call functions [bytes]."""
+
+WORK_COPIES = 4
+"""How many times its own size a block takes while it is worked on: itself, and what is derived from it."""
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_limit: ContextVar[int] = ContextVar("atacal_memory_limit", default=DEFAULT_LIMIT)
+
+
+@contextmanager
+def memory_limit(size: int | str) -> Iterator[int]:
+    """Bound the memory of what is called inside.
+
+    Parameters
+    ----------
+    size : int or str
+        For the whole process, at its peak [bytes], or as text: ``500MB``, ``1.5GB``; every prefix counts in 1024s.
+        Interpreter and libraries take about 250 MB of it. What the caller holds itself is not counted.
+
+    Yields
+    ------
+    int
+        The bound [bytes].
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be read as a size, or is too small for any run.
+
+    Examples
+    --------
+    >>> import atacal
+    >>> with atacal.memory_limit("500MB"):  # doctest: +SKIP
+    ...     applycal("X.ms", gaintable=["X.phase"])
+    """
+    limit = parse_size(size)
+    least = PROCESS_BYTES + LEAST_DATA_BYTES
+    if limit < least:
+        raise ArgumentError(
+            f"a memory bound of {size_text(limit)} is too small: the interpreter and its libraries take about "
+            f"{size_text(PROCESS_BYTES)}; the least that is possible is {size_text(least)}"
+        )
+    token = _limit.set(limit)
+    try:
+        yield limit
+    finally:
+        _limit.reset(token)
+
+
+def for_data() -> int:
+    """Return what all data that a run holds at a time may take together [bytes]."""
+    return _limit.get() - PROCESS_BYTES
+
+
+def block_bytes(memory: int, one_row: int, what: str, *, blocks: int, cap: int = 16 << 20) -> int:
+    """Return how large blocks may be.
+
+    Parameters
+    ----------
+    memory : int
+        What they may take together [bytes].
+    one_row : int
+        Bytes of the smallest block that there can be.
+    what : str
+        What is read, for the message: ``spw 3 of X.ms``.
+    blocks : int
+        How many there are at a time.
+    cap : int
+        Larger ones are not quicker: large against a tile and a Python call, small enough for memory to be used again
+        at once [bytes].
+
+    Raises
+    ------
+    ArgumentError
+        If not even one row fits.
+    """
+    share = memory // (WORK_COPIES * blocks)
+    if one_row > share:
+        raise too_small(WORK_COPIES * blocks * one_row - memory, f"a single row of {what} takes {size_text(one_row)}")
+    return min(cap, share)
+
+
+def too_small(missing: int, why: str) -> ArgumentError:
+    """Return the error for a bound to which some bytes are missing."""
+    limit = _limit.get()
+    return ArgumentError(
+        f"{why}: that does not fit into the memory bound of {size_text(limit)}; "
+        f"the least that is possible is {size_text(limit + missing)} (--memory, or atacal.memory_limit)"
+    )
+
+
+def parse_size(size: int | str) -> int:
+    """Read a number of bytes: ``500MB``, ``1GiB``, ``2g``, ``1000000``; every prefix counts in 1024s.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    match = _SIZE.fullmatch(str(size))
+    if not match:
+        raise ArgumentError(f"{size!r} is not an amount of memory; write it as 500MB, 1.5GB or a number of bytes")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes as `parse_size` reads it, rounded up: ``288MB``."""
+    unit, name = next(((u, n) for u, n in ((1 << 20, "MB"), (1 << 10, "KB")) if size >= 10 * u), (1, ""))
+    return f"{-(-size // unit)}{name}"
