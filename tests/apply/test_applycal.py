@@ -183,25 +183,48 @@ def test_single_correlation_takes_the_first_receptor(sim_ms, tables):
     assert receptors_of(Polarization(0, (9, 12), ((0, 0), (1, 1)))).tolist() == [[0, 0], [1, 1]]
 
 
-def test_killed_run_leaves_data_and_is_put_right_by_another(sim_ms, tables):
-    paths, _, _ = tables
-    (data,) = columns(sim_ms, "DATA")
-    script = f"""
+KILLED_AFTER_A_BLOCK = """
 import os, signal
 import atacal.apply.library_pass as p
 from atacal.tasks import applycal
-real, calls = p._apply_block, []
-def slow(*a, **k):
+real = p._apply_block
+def last(*a, **k):
     real(*a, **k)
     print("block", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-p._apply_block = slow
-applycal({str(sim_ms)!r}, gaintable={paths!r}, flagbackup=False)
+p._apply_block = last
+applycal({ms!r}, gaintable={paths!r}, flagbackup=False)
 """
+
+
+def kill_applycal(ms, paths):
+    script = KILLED_AFTER_A_BLOCK.format(ms=str(ms), paths=paths)
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert "block" in killed.stdout
-    np.testing.assert_array_equal(columns(sim_ms, "DATA")[0], data)
+
+
+def test_killed_run_changes_nothing(sim_ms, tables):
+    paths, _, _ = tables
+    before = columns(sim_ms, "DATA", "FLAG", "WEIGHT")
+    kill_applycal(sim_ms, paths)
+    with MeasurementSet(sim_ms) as ms:
+        assert not ms.has("CORRECTED_DATA")
+    for old, new in zip(before, columns(sim_ms, "DATA", "FLAG", "WEIGHT"), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_killed_run_on_calibrated_data_is_put_right_by_another(sim_ms, tables, caplog):
+    paths, _, _ = tables
+    applycal(str(sim_ms), gaintable=paths[:1], flagbackup=False)
+    before = columns(sim_ms, "DATA", "FLAG", "WEIGHT")
+    kill_applycal(sim_ms, paths)
+    with caplog.at_level("WARNING", "atacal"):
+        MeasurementSet(sim_ms).close()
+    after = columns(sim_ms, "DATA", "FLAG", "WEIGHT")
+    assert "an earlier applycal did not come to its end: CORRECTED_DATA may be partly new" in caplog.text
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new, old)
     applycal(str(sim_ms), gaintable=paths, flagbackup=False)
     after = columns(sim_ms, "CORRECTED_DATA", "WEIGHT", "FLAG")
     applycal(str(sim_ms), gaintable=paths, flagbackup=False)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atacal.errors import ArgumentError, TableExists, WriteError
-from atacal.ms._new_rows import NewRows
+from atacal.ms._new_rows import NewRows, require_room
 from atacal.ms._new_subtables import fill_subtables
 from atacal.ms.columns import CUBES, cube_description, tile_shape
 from atacal.ms.metadata import Antenna, DataDescription, Field, Observation, Polarization, Spw
@@ -232,6 +232,7 @@ class MSWriter:
             keywords = {c: dict(required_ms_desc()[c].get("keywords", {})) for c in ("TIME", "TIME_CENTROID", "UVW")}
             for column, ref in (("TIME", time_ref), ("TIME_CENTROID", time_ref), ("UVW", uvw_ref)):
                 keywords[column]["MEASINFO"] = dict(keywords[column]["MEASINFO"]) | {"Ref": ref}
+            require_room(self._new.path, self._columns)
             tiles = cube_tiles(self._columns, ncorr, nchan)
             table = main_table(self._new.temporary, self._columns, tiles, ncorr=ncorr, column_keywords=keywords)
             self._rows = NewRows(table, self._new.temporary, self._new.path, ("FLAG", *self._columns))

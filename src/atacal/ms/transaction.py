@@ -40,6 +40,7 @@ log = logging.getLogger("atacal")
 _OWNER = ".owner"  # locked as long as the run lives
 _TODO = ".todo"
 _WAIT_BYTES = 256 << 20
+_HALF = "%s: an earlier %s did not come to its end: %s may be partly new (all else is as it was); run %s again"
 _SUFFIX = re.compile(rf"/{re.escape(WORKPLACE)}(?=$|[^\w.-])")
 
 Stamps = dict[str, tuple[int, int, int]]
@@ -99,12 +100,13 @@ def transaction(
     table = Path(os.path.normpath(os.fspath(path)))
     inside = table / WORKPLACE
     with opened(table, writable=True) as tab:
+        half = [c for c in in_place if c in tab.colnames()]
         files = Files.of(table, tab.getdminfo(), columns, replaced, removed, [*in_place, *(rows or {})])
     there = [s for s in subtables if (table / s).is_dir()]
     what = f"the changes that {task} makes to {table}"
     check_parts(table, files, there, what)
     with _Locks([table, *(table / s for s in there)]) as locks:
-        owner = _enter(table, task)
+        owner = _enter(table, task, half)
         settled = True
         try:
             before = _stamps(table, there, files.in_place)
@@ -118,6 +120,8 @@ def transaction(
         except BaseException as error:
             settled = False  # until the old values are back; what is half renamed the next run completes
             settled = not (inside / _TODO).exists() and put_back(table, inside)
+            if half and (isinstance(error, WriteError) or not isinstance(error, AtacalError)):
+                log.warning(_HALF, table, task, ",".join(half), task)
             said = _named(error, table)
             if not settled and isinstance(said, WriteError):
                 said = WriteError(f"{real_name(str(error))}; {table} is put right by the next run that opens it")
@@ -147,7 +151,8 @@ def recover(path: str | os.PathLike[str]) -> None:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(owner.fileno()).st_ino != (inside / _OWNER).stat().st_ino:
                 return  # another process has just put it right
-            task = (owner.read().split() or ["run"])[0]
+            said = owner.read().split()
+            task, half = said[0] if said else "run", said[2] if len(said) > 2 else ""
             complete = (inside / _TODO).is_file()
             if complete:
                 _carry_out(table, inside)
@@ -165,8 +170,12 @@ def recover(path: str | os.PathLike[str]) -> None:
                 f"{path}: an earlier run was killed, and its changes can be neither completed nor undone: {error}"
             ) from error
         return  # the table is whole, only its folder cannot be tidied
-    what = "at its very end; its changes are now complete" if complete else f"; {path} is as it was before that run"
-    log.warning("%s: an earlier %s was killed%s%s", path, task, " " if complete else "", what)
+    if complete:
+        log.warning("%s: an earlier %s was killed at its very end; its changes are now complete", path, task)
+    elif half:
+        log.warning(_HALF, path, task, half, task)
+    else:
+        log.warning("%s: an earlier %s was killed; %s is as it was before that run", path, task, path)
 
 
 def real_name(text: str) -> str:
@@ -211,7 +220,7 @@ class _Locks:
                 raise WriteError(f"{table} cannot be locked and written: {error.strerror}") from error
 
 
-def _enter(table: Path, task: str) -> Any:
+def _enter(table: Path, task: str, in_place: Collection[str]) -> Any:
     """Make the folder, ours as long as the file that is returned is open."""
     building = table / f"{WORKPLACE}-{os.getpid()}"
     inside = table / WORKPLACE
@@ -222,7 +231,7 @@ def _enter(table: Path, task: str) -> Any:
                 shutil.rmtree(left, ignore_errors=True)
         building.mkdir()
         owner = open(building / _OWNER, "w+")  # noqa: SIM115 - it stays open as long as we work
-        owner.write(f"{task} {os.getpid()}\n")
+        owner.write(f"{task} {os.getpid()} {','.join(in_place)}\n")
         owner.flush()
         fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -239,7 +248,7 @@ def _enter(table: Path, task: str) -> Any:
 
 def _who(inside: Path) -> str:
     try:
-        task, pid = (inside / _OWNER).read_text().split()
+        task, pid = (inside / _OWNER).read_text().split()[:2]
     except (OSError, ValueError):
         return "it has just ended; try again"
     return f"{task}, process {pid}"

@@ -96,16 +96,26 @@ def applycal(
         ``mode``, ``total``, ``flagged_in``, ``flagged_out`` (visibilities), ``tables``: for each table its ``table``,
         ``kind``, ``flagged_before``, ``flagged_by`` and ``reasons``; and ``uncalibrated_spws``.
 
+    Notes
+    -----
+    Flags and weights change when all is done, or not at all. A CORRECTED_DATA (and WEIGHT_SPECTRUM) that is there
+    already is written in place: a run that is killed leaves it partly new, and the next run says so; applying again
+    puts it right, because everything is derived from DATA and SIGMA.
+
     Raises
     ------
-    ArgumentError, SelectionError, NoSuchTable, CaltableError, CaltableMismatch, WriteError
+    ArgumentError, SelectionError, NoSuchTable, TableLocked, CaltableError, CaltableMismatch, DiskFull, WriteError
     """
+    given = dict(locals())
     from atacal.apply.library_pass import MODES, apply_library
     from atacal.caltables.library import Library
     from atacal.flags.backup import backup
+    from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection, select
+    from atacal.ms.transaction import transaction
 
+    messages = task_messages("applycal", given)
     mode = MODES.get(applymode or "calflag")
     if mode is None:
         raise ArgumentError(f"applymode={applymode!r} is not one of {', '.join(MODES)}")
@@ -128,10 +138,18 @@ def applycal(
         raise ArgumentError(f"{vis}: nothing to apply; gaintable is empty and parang is False")
     if not mode.strict:
         library.check_spws(spws)
-    if flagbackup and mode.flag:
-        backup(vis, "applycal")
-    with MeasurementSet(vis, writable=mode.flag or mode.calibrate) as ms:
-        report = apply_library(ms, selected, library, mode)
+    if not mode.flag and not mode.calibrate:
+        with MeasurementSet(vis) as ms:
+            report = apply_library(ms, selected, library, mode)
+    else:
+        if flagbackup and mode.flag:
+            backup(vis, "applycal")
+        columns = ["FLAG"] * mode.flag + ["WEIGHT"] * mode.calibrate
+        large = ["CORRECTED_DATA", "WEIGHT_SPECTRUM"] * mode.calibrate
+        with transaction(vis, "applycal", columns=columns, in_place=large, subtables=("HISTORY",)) as inside:
+            with MeasurementSet(inside, writable=True) as ms:
+                report = apply_library(ms, selected, library, mode)
+            write_history(inside, "applycal", messages)
     _log_report(asdict(report))
     return asdict(report)
 
