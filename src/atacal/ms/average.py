@@ -70,9 +70,9 @@ def average_channels(
         if plain.any():
             w = np.where(plain[:, :, None, :] & use, np.float32(1), w)
         norm = w.sum(axis=2)
-        out[name] = np.divide(
-            (bins * w).sum(axis=2), norm, where=norm > 0, out=np.zeros((nrow, nbin, ncorr), cube.dtype)
-        )
+        with np.errstate(invalid="ignore"):  # infinite data stay infinite or become NaN
+            total_value = (bins * w).sum(axis=2)
+            out[name] = np.divide(total_value, norm, where=norm > 0, out=np.zeros((nrow, nbin, ncorr), cube.dtype))
         sums[name] = total
     return out, sums, none
 
