@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "atacal"
 FLOORS = [
     {"recipe"},
     {"tasks"},
-    {"calibrater", "apply", "flags", "flux", "plots", "simulate"},
+    {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate"},
     {"caltables"},
     {"solve", "jones"},
     {"ms"},
@@ -19,7 +19,7 @@ FLOORS = [
 """Rooms from the top floor down: a room may import from the floors below it, and from itself."""
 OPEN_TO_ALL = {"errors", "memory", "progress", "results", "threads"}
 ONLY_THERE = {
-    "casacore": {"ms", "caltables", "flags"},  # flags: its versions are tables too
+    "casacore": {"ms", "caltables", "asdm", "flags"},  # flags: its versions are tables too
     "matplotlib": {"plots", "tasks"},  # tasks: the names of markers, to check an argument
 }
 ROOMS = sorted(f.parent.name for f in SOURCE.glob("*/__init__.py"))

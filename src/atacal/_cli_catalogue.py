@@ -14,6 +14,7 @@ from atacal.tasks import task_names
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Whole runs": ("calibrate", "demo", "simulate"),
+    "Import": ("importasdm",),
     "Look at data": ("listobs", "plotms", "plotants"),
     "Flag": ("flagdata", "flagmanager"),
     "Models and weights": ("setjy", "delmod", "initweights", "clearcal"),

@@ -57,6 +57,10 @@ class NoSolutions(AtacalError):
     """A solve found no good solution; no table was written."""
 
 
+class NoWvrData(AtacalError):
+    """A MeasurementSet has no usable water vapour radiometer data."""
+
+
 class ModelError(AtacalError):
     """A sky model is missing or cannot be evaluated."""
 
@@ -67,3 +71,11 @@ class WriteError(AtacalError, OSError):
 
 class DiskFull(WriteError):
     """There is not enough room on a disk for what would be written; what was there before is unharmed."""
+
+
+class AsdmError(AtacalError):
+    """An ASDM lacks a table or has one that cannot be read."""
+
+
+class BdfError(AsdmError):
+    """A binary of an ASDM is missing, cut short, or not what its header says."""

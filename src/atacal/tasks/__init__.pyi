@@ -7,6 +7,7 @@ from atacal.tasks.flagdata import flagdata as flagdata
 from atacal.tasks.flagmanager import flagmanager as flagmanager
 from atacal.tasks.fluxscale import fluxscale as fluxscale
 from atacal.tasks.gaincal import gaincal as gaincal
+from atacal.tasks.importasdm import importasdm as importasdm
 from atacal.tasks.initweights import initweights as initweights
 from atacal.tasks.listcal import listcal as listcal
 from atacal.tasks.listobs import listobs as listobs

@@ -1,0 +1,209 @@
+"""A binary data file (BDF): its header, and where in it the parts of each integration lie."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import BdfError
+
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_ITEM = {"flags": "u4", "actualTimes": "i8", "actualDurations": "i8", "zeroLags": "f4", "autoData": "f4"}
+_CROSS = {"INT16_TYPE": "i2", "INT32_TYPE": "i4", "FLOAT32_TYPE": "f4"}
+_BOUNDARY = re.compile(rb'boundary="?([^";\s]+)"?')
+
+
+@dataclass(frozen=True)
+class Window:
+    """A spectral window of a BDF."""
+
+    baseband: str
+    nchan: int
+    cross: tuple[str, ...]
+    """Products of cross-correlations: XX, XY..."""
+    auto: tuple[str, ...]
+    scale: float
+    bins: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One integration, or (radiometers) a subscan of several in one."""
+
+    time_ns: int
+    interval_ns: int
+    places: dict[str, tuple[int, int, str]]
+    """Name of the attachment -> first byte, number of values, numpy's type."""
+
+
+class Bdf:
+    """A BDF, mapped into memory; use it as a context manager.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    BdfError
+        If it is not there or is no BDF.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            with open(self.path, "rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            raise BdfError(f"{self.path}: the binary is missing") from None
+        except (OSError, ValueError) as error:
+            raise BdfError(f"{self.path}: the binary cannot be read: {error}") from error
+        try:
+            self._read_header()
+        except BaseException:
+            self._map.close()
+            raise
+
+    def __enter__(self) -> Bdf:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(BufferError):  # arrays still look at it; it goes with them
+            self._map.close()
+
+    def _read_header(self) -> None:
+        end = self._map.find(b"</sdmDataHeader>")
+        start = self._map.find(b"<sdmDataHeader")
+        found = _BOUNDARY.search(self._map[: min(len(self._map), 4096)])
+        if start < 0 or end < 0 or found is None:
+            raise BdfError(f"{self.path} is not a BDF: it has no complete sdmDataHeader")
+        self._next = end + len(b"</sdmDataHeader>")
+        try:
+            root = ElementTree.fromstring(self._map[start : self._next])
+        except ElementTree.ParseError as error:
+            raise BdfError(f"{self.path}: the header is not well-formed XML: {error}") from None
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        self._take_header(root)
+
+    def _take_header(self, root: ElementTree.Element) -> None:
+        self.order = ">" if root.get("byteOrder", "Little_Endian") == "Big_Endian" else "<"
+        structure = root.find("dataStruct")
+        if structure is None:
+            raise BdfError(f"{self.path}: the header has no dataStruct")
+        self.correlation_mode = (root.findtext("correlationMode") or "").strip()
+        self.processor = (root.findtext("processorType") or "CORRELATOR").strip()
+        try:
+            self.num_time = int(root.findtext("numTime") or 0)
+            self.num_antenna = int(root.findtext("numAntenna") or 0)
+            self.windows = [
+                Window(
+                    base.get("name", ""), int(w.get("numSpectralPoint", "")),
+                    tuple(w.get("crossPolProducts", "").split()), tuple(w.get("sdPolProducts", "").split()),
+                    float(w.get("scaleFactor", "1")), int(w.get("numBin", "1")),
+                )
+                for base in structure.iter("baseband") for w in base.iter("spectralWindow")
+            ]  # fmt: skip
+            self.sizes = {
+                name: int(part.get("size", "0"))
+                for name in (*_ITEM, "crossData")
+                if (part := structure.find(name)) is not None
+            }
+        except ValueError as error:
+            raise BdfError(f"{self.path}: the header holds something that is not a number: {error}") from None
+        flags = structure.find("flags")
+        self.flag_axes = flags.get("axes", "").split() if flags is not None else []
+        self.apc = structure.get("apc", "").split()
+        if not self.windows:
+            raise BdfError(f"{self.path}: the header describes no spectral window")
+
+    def parts(self) -> list[Part]:
+        """Return where the integrations are, all of them.
+
+        Raises
+        ------
+        BdfError
+            If the file is cut short, or a part has another size than announced.
+        """
+        found, position = [], self._next
+        while True:
+            start = self._map.find(b"<sdmDataSubsetHeader", position)
+            if start < 0:
+                break
+            part, position = self._part(start)
+            found.append(part)
+        if b"--" not in self._map[max(position, len(self._map) - 400) :]:
+            raise BdfError(f"{self.path} is cut short after {len(found)} integrations")
+        return found
+
+    def _part(self, start: int) -> tuple[Part, int]:
+        closing = b"</sdmDataSubsetHeader>"
+        end = self._map.find(closing, start)
+        if end < 0:
+            raise BdfError(f"{self.path} is cut short in a header at byte {start}")
+        end += len(closing)
+        text = re.sub(rb'\sxmlns="[^"]*"', b"", self._map[start:end])
+        try:
+            root = ElementTree.fromstring(text)
+            time, interval = int(root.findtext(".//time") or ""), int(root.findtext(".//interval") or "")
+        except (ElementTree.ParseError, ValueError) as error:
+            raise BdfError(
+                f"{self.path}: the header of an integration at byte {start} cannot be read: {error}"
+            ) from None
+        places, position = {}, end
+        # attachments lie in the order in which the header names them
+        for element in root:
+            name = element.tag.rpartition("}")[2]
+            if name in self.sizes and element.get(_XLINK):
+                kind = self._kind(name, element.get("type"))
+                count = self.sizes[name]
+                position = self._attachment(element.get(_XLINK, ""), position)
+                last = position + count * np.dtype(kind).itemsize
+                if last > len(self._map):
+                    raise BdfError(
+                        f"{self.path} is cut short: {name} at byte {position} needs {last - position} bytes, "
+                        f"{len(self._map) - position} are there"
+                    )
+                if not re.match(rb"\r?\n?--", self._map[last : last + 4]):
+                    raise BdfError(f"{self.path}: {name} at byte {position} has not the announced {count} values")
+                places[name] = (position, count, kind)
+                position = last
+        return Part(time, interval, places), position
+
+    def _kind(self, name: str, given: str | None) -> str:
+        if name != "crossData":
+            return self.order + _ITEM[name]
+        if given not in _CROSS:
+            raise BdfError(f"{self.path}: crossData of the type {given!r}; known are {', '.join(_CROSS)}")
+        return self.order + _CROSS[given]
+
+    def _attachment(self, link: str, position: int) -> int:
+        """Return the first byte of an attachment."""
+        at = self._map.find(link.encode(), position)
+        start = self._map.find(b"\n\n", at) if at >= 0 else -1
+        crlf = self._map.find(b"\r\n\r\n", at, start if start > 0 else at + 1000) if at >= 0 else -1
+        if crlf >= 0:
+            return crlf + 4
+        if start < 0:
+            raise BdfError(f"{self.path} is cut short: {link} is not there")
+        return start + 2
+
+    def values(self, part: Part, name: str) -> NDArray:
+        """Return an attachment's values, as they lie in the file."""
+        position, count, kind = part.places[name]
+        return np.frombuffer(self._map, kind, count, position)

@@ -1,0 +1,129 @@
+"""An ASDM becomes a MeasurementSet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atacal.asdm.asis import copy_tables
+from atacal.asdm.context import make_context
+from atacal.asdm.dataset import Asdm
+from atacal.asdm.main_rows import MainRows, Wanted
+from atacal.asdm.online_flags import OnlineFlag
+from atacal.asdm.setup_tables import fill_setup
+from atacal.asdm.sky_tables import fill_sky
+from atacal.asdm.subtables import fill, make_subtables
+from atacal.asdm.time_tables import fill_times
+from atacal.asdm.values import integer
+from atacal.ms._new_rows import NewRows
+from atacal.ms.create import NewTable, cube_tiles, main_table
+from atacal.ms.history import write_history
+
+_log = logging.getLogger("atacal")
+_MAIN_INFO = {
+    "type": "Measurement Set", "subType": "UVFITS",
+    "readme": "This is a MeasurementSet Table holding measurements from a Telescope\n"
+              "This is a measurement set Table holding astronomical observations",
+}  # fmt: skip
+_UVW = {"QuantumUnits": ["m", "m", "m"], "MEASINFO": {"type": "uvw", "Ref": "ITRF"}}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What of an ASDM goes into a MeasurementSet, and how."""
+
+    wanted: Wanted = Wanted()  # noqa: RUF009
+    scans: str = ""
+    ignore_time: bool = False
+    asis: Sequence[str] = ()
+    pointing: bool = True
+    pointing_correction: bool = False
+    caldevice: bool = True
+    syspower: bool = True
+    ephemeris_step_days: float = 0.0
+    geocentric: bool = True
+    online_flags: Sequence[OnlineFlag] = ()
+    """Flag commands of the observatory, for FLAG_CMD."""
+    history: Sequence[str] = ()
+    """Lines for HISTORY."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of an import."""
+
+    path: Path
+    nrow: int
+    notes: list[str]
+    """What was left out, and why."""
+
+
+def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
+    """Make a MeasurementSet; it appears under its name when it is complete.
+
+    Parameters
+    ----------
+    asdm : Asdm
+    path : str
+        The MeasurementSet, which must not exist.
+    options : Options
+
+    Raises
+    ------
+    AsdmError, ArgumentError, TableExists, WriteError
+    """
+    context = make_context(asdm, options.scans, options.ignore_time)
+    with NewTable(path) as new:
+        rows = MainRows(context, options.wanted)
+        folder = str(new.temporary)
+        column = "DATA" if rows.is_complex() else "FLOAT_DATA"
+        main = _make_main(asdm, folder, column)
+        try:
+            make_subtables(main, folder)
+            fill_setup(context, folder)
+            fill_sky(context, folder, {})
+            fill_times(
+                context, folder, pointing=options.pointing, pointing_correction=options.pointing_correction,
+                caldevice=options.caldevice, syspower=options.syspower,
+            )  # fmt: skip
+            copy_tables(asdm, main, folder, options.asis, context.notes)
+            writer = NewRows(main, folder, path, ("FLAG", column), rows.shapes())
+        except BaseException:
+            main.close()
+            raise
+        try:
+            for block in rows.blocks():
+                if column == "FLOAT_DATA":
+                    block["FLOAT_DATA"] = block.pop("DATA").real
+                writer.append(block)
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()
+        fill(f"{folder}/STATE", rows.states.rows)
+        fill(f"{folder}/FLAG_CMD", (_command(flag) for flag in options.online_flags))
+        write_history(folder, "importasdm", [*options.history, *context.notes])
+    _log.info("%s: %d rows of %s", path, writer.nrow, asdm.path)
+    return Imported(Path(path), writer.nrow, context.notes)
+
+
+def _command(flag: OnlineFlag) -> dict[str, Any]:
+    return {
+        "APPLIED": False, "COMMAND": flag.command, "INTERVAL": 0.0, "LEVEL": 0, "REASON": flag.reason, "SEVERITY": 0,
+        "TIME": 0.0, "TYPE": "",
+    }  # fmt: skip
+
+
+def _make_main(asdm: Asdm, folder: str, column: str) -> Any:
+    ncorr = max((integer(r["numCorr"]) for r in asdm.rows("Polarization")), default=1)
+    nchan = max((integer(r["numChan"]) for r in asdm.rows("SpectralWindow")), default=1)
+    ncorr = 4 if ncorr == 3 else ncorr
+    columns = (column, "WEIGHT_SPECTRUM")
+    tab = main_table(
+        folder, columns, cube_tiles(columns, ncorr, nchan), ncorr=ncorr, column_keywords={"UVW": _UVW}
+    )  # fmt: skip
+    tab.putinfo(_MAIN_INFO)
+    return tab

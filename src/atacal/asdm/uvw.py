@@ -1,0 +1,64 @@
+"""UVW of baselines from the positions of the pads, by casacore's measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Uvw:
+    """Baselines of an array seen from a direction.
+
+    Parameters
+    ----------
+    pads_m : float64 (antenna, 3)
+        Positions [m, ITRF].
+    """
+
+    def __init__(self, pads_m: NDArray[np.float64]) -> None:
+        self._pads = pads_m
+        self._dm: Any = None
+
+    def antennas(self, time_s: float, ra_rad: float, dec_rad: float, members: list[int]) -> NDArray[np.float64]:
+        """Return UVW of antennas relative to a reference antenna, (member, 3) [m].
+
+        Parameters
+        ----------
+        time_s : float
+            UTC [MJD s].
+        ra_rad, dec_rad : float
+            Phase centre, J2000.
+        members : list of int
+            Antennas. The first of the array is the reference if all are there, else the first of these.
+
+        Notes
+        -----
+        A baseline turns from ITRF to J2000 by a rotation (with aberration); three unit vectors give its matrix.
+        """
+        reference = self._pads[0 if len(members) == len(self._pads) else members[0]]
+        matrix = self._matrix(time_s, ra_rad, dec_rad, reference)
+        out: NDArray[np.float64] = (self._pads[members] - reference) @ matrix.T
+        return out
+
+    def _matrix(self, time_s: float, ra: float, dec: float, reference: NDArray[np.float64]) -> NDArray[np.float64]:
+        from casacore.measures import measures
+
+        if self._dm is None:
+            self._dm = measures()
+        dm = self._dm
+        unit = lambda v, u: {"value": float(v), "unit": u}  # noqa: E731
+        dm.doframe(dm.epoch("utc", unit(time_s, "s")))
+        dm.doframe(dm.position("itrf", *(unit(x, "m") for x in reference)))
+        dm.doframe(dm.direction("j2000", unit(ra, "rad"), unit(dec, "rad")))
+        columns = []
+        for axis in ((0.0, 0.0), (np.pi / 2, 0.0), (0.0, np.pi / 2)):
+            line = dm.baseline("itrf", unit(axis[0], "rad"), unit(axis[1], "rad"), unit(1.0, "m"))
+            turned = dm.measure(line, "j2000")
+            lon, lat, length = (turned[m]["value"] for m in ("m0", "m1", "m2"))
+            columns.append(length * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]))
+        sa, ca, sd, cd = np.sin(ra), np.cos(ra), np.sin(dec), np.cos(dec)
+        axes = np.array([[-sa, ca, 0.0], [-sd * ca, -sd * sa, cd], [cd * ca, cd * sa, sd]])
+        out: NDArray[np.float64] = axes @ np.array(columns).T
+        return out
