@@ -7,6 +7,7 @@ something that grows with the MeasurementSet but the table of runs (`atacal.ms.r
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +111,19 @@ def too_small(missing: int, why: str) -> ArgumentError:
         f"{why}: that does not fit into the memory bound of {size_text(limit)}; "
         f"the least that is possible is {size_text(limit + missing)} (--memory, or atacal.memory_limit)"
     )
+
+
+def give_back() -> None:
+    """Return memory that nothing uses any more to the system, between the steps of a run.
+
+    Figures are held by themselves until Python looks for cycles, and the C library keeps what was freed.
+    """
+    import ctypes
+
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def parse_size(size: int | str) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, TableExists, WriteError
+from atacal.memory import give_back
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours that colour-blind readers tell apart (Okabe & Ito 2008), without the yellow that white paper swallows."""
@@ -88,6 +89,7 @@ def save_figure(figure: Any, path: Path, *, overwrite: bool = True) -> Path:
     form = path.suffix[1:].lower()
     metadata = {"png": {"Software": "atacal"}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    give_back()  # the figures before
     try:
         figure.savefig(temporary, format=form, metadata=metadata)
         os.replace(temporary, path)

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from atacal.errors import ArgumentError
+from atacal.memory import give_back
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.progress import track
 from atacal.recipe.plan import Plan, make_plan
@@ -136,6 +137,7 @@ def calibrate(
         log.info("%s", name)
         began = perf_counter()
         step()
+        give_back()
         summary.steps.append((name, round(perf_counter() - began, 3)))
     write_summary(summary, plan.products.summary_json, plan.products.summary_text)
     return summary

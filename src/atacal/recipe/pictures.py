@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from atacal.memory import give_back
 from atacal.progress import track
 
 
@@ -31,5 +32,6 @@ def draw(tables: Sequence[Path], calibrated: Path, folder: Path) -> list[str]:
     made: list[Path] = []
     for table in track(list(tables), label="pictures of tables"):
         made += plot_caltable(table, folder)
+        give_back()  # figures
     made += plot_ms(calibrated, folder, datacolumn="data")
     return [os.fspath(path) for path in made]
