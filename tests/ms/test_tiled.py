@@ -83,6 +83,10 @@ def test_reads_what_casacore_wrote(tmp_path_factory, given_table):
         out = np.empty_like(values[a:b])
         column.read(row0 + int(a), int(b - a), out)
         np.testing.assert_array_equal(out, values[a:b])
+        c, d = sorted(rng.integers(0, values.shape[1] + 1, 2))
+        some = np.empty_like(values[a:b, c:d])
+        column.read(row0 + int(a), int(b - a), some, slice(int(c), int(d)))
+        np.testing.assert_array_equal(some, values[a:b, c:d])
     column.close()
     shutil.rmtree(path)
 
@@ -207,6 +211,15 @@ def test_a_file_that_ends_too_early_is_damaged(tmp_path):
     data.write_bytes(data.read_bytes()[:40])
     with pytest.raises(InvalidTable, match="ends before byte 96"):
         TiledColumn(path, 0).read(0, 4, np.empty((4, 3, 2), np.float32))
+
+
+def test_channels_of_a_file_that_ends_too_early(tmp_path):
+    path = tmp_path / "t"
+    by_casacore(path, "float32", [((3, 2), 4)], (4, 3, 2), np.random.default_rng(0), "little")
+    data = path / "table.f0_TSM1"
+    data.write_bytes(data.read_bytes()[:90])
+    with pytest.raises(InvalidTable, match="ends before byte 96"):
+        TiledColumn(path, 0).read(0, 4, np.empty((4, 1, 2), np.float32), slice(1, 2))
 
 
 def test_threads_that_share_bytes_of_flags(tmp_path):

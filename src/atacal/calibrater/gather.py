@@ -14,7 +14,7 @@ from atacal.memory import for_data, size_text, too_small
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Polarization
 from atacal.ms.selected import Selected
-from atacal.ms.stream import Block, stream
+from atacal.ms.stream import ALL_CHANNELS, Block, stream
 from atacal.solve.accumulate import Chosen, Cubes, Inverse, Rows, Sums, accumulate_rows, baseline_index, planes
 from atacal.solve.intervals import Slots, split_slots
 from atacal.threads import in_shares
@@ -114,7 +114,7 @@ def gather(
     groups : dict of spw -> (group of every channel, number of groups)
     library : Library, optional
         Tables to apply on the fly.
-    model : object with ``block(block) -> complex64 (1 or row, chan, corr)``
+    model : object with ``block(block, channels) -> complex64 (1 or row, chan, corr)``
     corr_dep_flags : bool
         Let a correlation take part although another of the same channel is flagged.
     parts : bool
@@ -138,6 +138,8 @@ def gather(
     index = baseline_index(nant)
     part_of_run, slot_of_part = split_slots(slots, selected.runs, ms.metadata.ddid_spw[selected.runs.ddid])
 
+    needed = {spw: _span(group) for spw, (group, _) in groups.items()}
+
     def batch(first: int, last: int) -> Gathered:
         inside = (part_of_run >= first) & (part_of_run < last)
         numbers, part = np.unique(slot_of_part[first:last], return_inverse=True)
@@ -145,7 +147,7 @@ def gather(
         sums.time0[:] = slots.time0[slot_of_part[first:last]]
         chosen = replace(selected, runs=selected.runs[inside])
         of_run = part_of_run[inside] - first
-        for block in stream(ms, chosen, _columns(ms), memory=half):
+        for block in stream(ms, chosen, _columns(ms), memory=half, channels=needed):
             _add(sums, block, chosen, of_run, index, groups, ms, library, model, corr_dep_flags)
         gathered = Gathered(numbers, part.reshape(-1), *_averaged(sums), slots.time0[numbers], _since(sums))
         return gathered if parts else gathered.merged()
@@ -153,6 +155,14 @@ def gather(
     size = _parts_at_once(half, slot_of_part, nbaseline, ngroup, solver_bytes)
     for first, last in _batches(slot_of_part, size):
         yield batch(first, last)  # in no variable, which would hold it while the next is made
+
+
+def _span(group: NDArray[np.int32]) -> slice:
+    """Return the channels from the first to the last that belongs to a group."""
+    inside = np.flatnonzero(group >= 0)
+    if not len(inside) or (inside[0] == 0 and inside[-1] == len(group) - 1):
+        return ALL_CHANNELS
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def _averaged(sums: Sums) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
@@ -226,14 +236,14 @@ def _add(
         slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
         block.time - sums.time0[np.maximum(slot, 0)], block.antenna1, block.antenna2, time_slot, block["FLAG_ROW"],
     )  # fmt: skip
-    expected = np.asarray(model.block(block), np.complex64)
+    expected = np.asarray(model.block(block, block.channels), np.complex64)
     if factors is not None and factors.matrix is not None:
         expected = _turned(expected, factors, block)
     vis, weight = (next(block[c] for c in names if c in block.data) for names in (_VISIBILITIES, _WEIGHTS))
     cubes = Cubes(
         _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), _flat(weight), *planes(expected)
     )  # fmt: skip
-    chosen = Chosen(pols, receptors, groups[block.spw][0], corr_dep_flags)
+    chosen = Chosen(pols, receptors, groups[block.spw][0][block.channels], corr_dep_flags)
 
     def add(low: int, high: int) -> None:
         accumulate_rows(sums.a, sums.b, sums.time, rows, cubes, chosen, inverse, low, high)
@@ -273,8 +283,8 @@ def _inverse_of(factors: Any, block: Block) -> tuple[NDArray[np.int32], Inverse]
         return time_slot, Inverse(ones, 0 * ones, ones != 0, time, time_ok, time_weight)
     gain, ok = np.ones((1, 1, 1, 1), np.complex64), np.ones((1, 1, 1, 1), np.bool_)
     if factors.chan_gain is not None:
-        gain, ok = factors.chan_gain[None], factors.chan_ok[None]
+        gain, ok = factors.chan_gain[None, :, block.channels], factors.chan_ok[None, :, block.channels]
     if factors.full_gain is not None:
-        gain, ok = gain * factors.full_gain, ok & factors.full_ok
+        gain, ok = gain * factors.full_gain[:, :, block.channels], ok & factors.full_ok[:, :, block.channels]
     chan_ok = np.ascontiguousarray(np.moveaxis(ok, -1, -2))
     return time_slot, Inverse(*planes(_inverse(gain, ok)), chan_ok, time, time_ok, time_weight)

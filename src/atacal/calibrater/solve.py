@@ -21,6 +21,7 @@ from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 from atacal.ms.models import SkyModel
 from atacal.ms.selected import Selected
+from atacal.ms.stream import ALL_CHANNELS
 from atacal.solve import intervals
 from atacal.solve.refant import apply_refant, choices
 
@@ -105,11 +106,12 @@ class ConstantModel:
         }  # fmt: skip
         self._metadata = metadata
 
-    def block(self, block: Any) -> NDArray[np.complex64]:
-        """Return the model of a block, complex64 (1, chan, corr) [Jy]."""
+    def block(self, block: Any, nchan_slice: slice = ALL_CHANNELS) -> NDArray[np.complex64]:
+        """Return the model of a block, complex64 (1, chan, corr) [Jy], for all channels or a slice of them."""
         dd = self._metadata.ddids[block.ddid]
         values = [self._values[c] for c in self._metadata.pols[dd.pol].corrs]
-        return np.broadcast_to(np.array(values, np.complex64), (1, self._metadata.spws[dd.spw].nchan, len(values)))
+        nchan = len(range(self._metadata.spws[dd.spw].nchan)[nchan_slice])
+        return np.broadcast_to(np.array(values, np.complex64), (1, nchan, len(values)))
 
 
 def solve_table(

@@ -102,6 +102,19 @@ class SharedFile:
                 raise InvalidTable(f"{self.path} is damaged: it ends before byte {offset + len(view)}")
             done += count
 
+    def mapped(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
+        """Return part of the file as an array that is read from the file where it is looked at.
+
+        Raises
+        ------
+        InvalidTable
+            If the file is too short.
+        """
+        end = offset + int(np.prod(shape)) * dtype.itemsize
+        if os.fstat(self._fd).st_size < end:
+            raise InvalidTable(f"{self.path} is damaged: it ends before byte {end}")
+        return np.memmap(self.path, dtype, "r", offset, shape)
+
     def _read_once(self, offset: int, view: memoryview) -> int:
         """Read past the cache what is not in it; return how many bytes came."""
         direct = self._direct(offset + len(view), len(view))

@@ -23,6 +23,7 @@ from atacal.ms._tiled_header import Cube, NotReadable, TiledHeader, dump_header,
 
 TYPES = {"bool": 0, "int32": 5, "uint32": 6, "float32": 7, "float64": 8, "complex64": 9, "complex128": 10}
 """casacore's numbers of the data types."""
+ALL = slice(None)
 _NAMES = {number: np.dtype(name) for name, number in TYPES.items()}
 
 
@@ -84,8 +85,8 @@ class TiledColumn:
         except NotReadable:
             return False
 
-    def read(self, row0: int, count: int, out: NDArray) -> None:
-        """Read rows into ``out``, C-contiguous (row, ...) with the column's dtype.
+    def read(self, row0: int, count: int, out: NDArray, channels: slice = ALL) -> None:
+        """Read rows into ``out``, C-contiguous (row, ...) with the column's dtype; ``channels``: part of (chan, corr).
 
         Raises
         ------
@@ -96,8 +97,11 @@ class TiledColumn:
         at = 0
         for tiles, pos, n in self._pieces(row0, count):
             part = out[at : at + n]
-            self._check(tiles, part, row0 + at)
-            tiles.read(pos, part)
+            self._check(tiles, part, row0 + at, channels)
+            if channels == ALL:
+                tiles.read(pos, part)
+            else:
+                tiles.read_channels(pos, part, channels)
             at += n
 
     def write(self, row0: int, values: NDArray) -> None:
@@ -114,11 +118,11 @@ class TiledColumn:
             tiles.write(pos, part)
             at += n
 
-    def _check(self, tiles: _Tiles, part: NDArray, row: int) -> None:
-        if part.shape[1:] != tiles.cell or part.dtype != self.dtype or not part.flags.c_contiguous:
+    def _check(self, tiles: _Tiles, part: NDArray, row: int, channels: slice = ALL) -> None:
+        cell = tiles.cell if channels == ALL else (len(range(tiles.cell[0])[channels]), *tiles.cell[1:])
+        if part.shape[1:] != cell or part.dtype != self.dtype or not part.flags.c_contiguous:
             raise NotReadable(
-                f"{self._base}: row {row} has cells {tiles.cell} of {self.dtype}, asked for {part.shape[1:]} "
-                f"of {part.dtype}"
+                f"{self._base}: row {row} has cells {cell} of {self.dtype}, asked for {part.shape[1:]} of {part.dtype}"
             )
 
     def _pieces(self, row0: int, count: int) -> Iterator[tuple[_Tiles, int, int]]:
@@ -281,6 +285,7 @@ class _Tiles:
         self.plain = self.tile[1:] == self.cell and self.bucket * 8 == npixels * self.bits
         self.row_bits = int(np.prod(self.tile[1:])) * self.bits
         self._edge = threading.Lock()
+        self._map: NDArray | None = None
 
     def bytes_of(self, nrow: int) -> int:
         """Length of the file that holds some rows, whole tiles [bytes]."""
@@ -294,6 +299,33 @@ class _Tiles:
             part = np.empty((rows.stop - rows.start, *self.tile[1:]), self.dtype)
             self._get(begin, part)
             out[(rows, *where)] = part[(slice(None), *inside)]
+
+    def read_channels(self, pos: int, out: NDArray, channels: slice) -> None:
+        """Read some channels of cells (chan, corr)."""
+        if self.plain and self.bits > 1:
+            out[:] = self._mapped()[pos : pos + len(out), channels]
+            return
+        if self.plain:
+            whole = np.empty((len(out), *self.cell), self.dtype)
+            self.read(pos, whole)
+            out[:] = whole[:, channels]
+            return
+        for begin, rows, where, inside in self._parts(pos, len(out)):
+            first, last = max(where[0].start, channels.start), min(where[0].stop, channels.stop)
+            if first >= last:
+                continue
+            part = np.empty((rows.stop - rows.start, *self.tile[1:]), self.dtype)
+            self._get(begin, part)
+            here = slice(first - where[0].start, last - where[0].start)
+            there = slice(first - channels.start, last - channels.start)
+            out[(rows, there, *where[1:])] = part[(slice(None), here, *inside[1:])]
+
+    def _mapped(self) -> NDArray:
+        """Return the rows as they are in the file's pages, where they lie one after the other."""
+        if self._map is None:
+            dtype = self.dtype.newbyteorder() if self.swapped else self.dtype
+            self._map = self.file.mapped(self.offset, dtype, self.shape)
+        return self._map
 
     def write(self, pos: int, values: NDArray) -> None:
         if self.plain:

@@ -106,19 +106,26 @@ class MeasurementSet:
             there = [c for c in self.columns() if "DATA" in c or "WEIGHT" in c or "SIGMA" in c]
             raise MissingColumn(f"{self.path} has no column {column}; of its kind it has {', '.join(there)}")
 
-    def read(self, column: str, segments: Sequence[Segment], out: NDArray) -> None:
-        """Read a column's rows, segment after segment, into ``out`` (row, ...); several threads may do it at once."""
+    def read(self, column: str, segments: Sequence[Segment], out: NDArray, *, channels: slice = slice(None)) -> None:
+        """Read a column's rows, segment after segment, into ``out`` (row, ...); several threads may do it at once.
+
+        Of a (chan, corr) column only some ``channels`` may be read, a slice with a start and a stop.
+        """
         at, tiled = 0, self._tiled(column)
         for row0, count in segments:
             part = out[at : at + count]
             at += count
             if tiled is not None:
                 try:
-                    tiled.read(row0, count, part)
+                    tiled.read(row0, count, part, channels)
                     continue
                 except NotReadable:  # casacore finds what is wrong
                     tiled = None
-            self._table.getcolnp(column, part, row0, count)
+            if channels == slice(None):
+                self._table.getcolnp(column, part, row0, count)
+            else:
+                first, last = [channels.start, 0], [channels.stop - 1, part.shape[2] - 1]
+                self._table.getcolslicenp(column, part, first, last, [], row0, count)
 
     def read_scalar(self, column: str, segments: Iterable[Segment]) -> NDArray:
         """Read a scalar column's rows, segment after segment; shape (row,)."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from atacal.errors import MissingColumn
 from atacal.memory import block_bytes, for_data
 from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.metadata import Spw
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
 from atacal.threads import IN_FLIGHT, in_order
@@ -25,6 +26,10 @@ _ROW_IDS_BYTES = 100  # times, ids, masks and numbers of a row, all 4 to 8 bytes
 _PER_CORR = {"WEIGHT": np.float32, "SIGMA": np.float32}
 _Entry = tuple[int, list[int], list[Segment]]  # data description, numbers of the runs, where they are
 Result = TypeVar("Result")
+ALL_CHANNELS = slice(None)
+Channels = Mapping[int, slice]
+"""Channels to read of spws: spw -> contiguous slice; all of those that are not in it."""
+_ALL: Channels = {}
 
 
 @dataclass(eq=False)
@@ -44,8 +49,10 @@ class Block:
         [MJD s], [s], [s].
     antenna1, antenna2, field, scan, state, obs : int32 (row,)
     data : dict of column name -> array
-        The columns asked for: cubes (row, chan, corr), WEIGHT and SIGMA (row, corr), FLAG_ROW (row,), UVW (row, 3)
-        [m]. They may be overwritten when the next block is asked for: copy what must stay.
+        The columns asked for: cubes (row, chan, corr) of the channels read, WEIGHT and SIGMA (row, corr), FLAG_ROW
+        (row,), UVW (row, 3) [m]. They may be overwritten when the next block is asked for: copy what must stay.
+    channels : slice
+        Which of the spw's channels were read.
     """
 
     ddid: int
@@ -64,6 +71,7 @@ class Block:
     state: NDArray[np.int32]
     obs: NDArray[np.int32]
     data: dict[str, NDArray]
+    channels: slice = field(default_factory=lambda: ALL_CHANNELS)
 
     @property
     def nrow(self) -> int:
@@ -86,6 +94,7 @@ def stream(
     made_bytes: int = 0,
     memory: int | None = None,
     prefetch: bool = True,
+    channels: Channels = _ALL,
 ) -> Iterator[Block]:
     """Yield the selected rows as blocks, in table order, each of one data description.
 
@@ -102,6 +111,8 @@ def stream(
         Bound on all blocks at a time and on what is made of them [bytes]; by default all that the run may use.
     prefetch : bool
         Read the next blocks in other threads while the caller works.
+    channels : mapping of spw -> slice
+        The channels to read, where not all are needed.
 
     Yields
     ------
@@ -112,9 +123,12 @@ def stream(
     MissingColumn
     """
     if prefetch:
-        return each_block(ms, selected, columns, lambda block: block, made_bytes=made_bytes, memory=memory)
+        return each_block(
+            ms, selected, columns, lambda block: block, made_bytes=made_bytes, memory=memory, channels=channels
+        )
     _require(ms, columns)
-    return (_read(ms, selected, columns, entry) for entry in _plan(ms, selected, columns, made_bytes, memory))
+    plan = _plan(ms, selected, columns, made_bytes, memory, channels)
+    return (_read(ms, selected, columns, entry, channels) for entry in plan)
 
 
 def each_block(
@@ -125,12 +139,13 @@ def each_block(
     *,
     made_bytes: int = 0,
     memory: int | None = None,
+    channels: Channels = _ALL,
 ) -> Iterator[Result]:
     """Yield what ``work`` makes of each block, in the order of `stream`; several threads read and work.
 
     Parameters
     ----------
-    ms, selected, columns, made_bytes, memory
+    ms, selected, columns, made_bytes, memory, channels
         As for `stream`.
     work : callable
         Takes a block; it may write to the block's rows. It runs in several threads at once.
@@ -144,8 +159,8 @@ def each_block(
     MissingColumn
     """
     _require(ms, columns)
-    plan = _plan(ms, selected, columns, made_bytes, memory)
-    return in_order(lambda entry: work(_read(ms, selected, columns, entry)), plan)
+    plan = _plan(ms, selected, columns, made_bytes, memory, channels)
+    return in_order(lambda entry: work(_read(ms, selected, columns, entry, channels)), plan)
 
 
 def _require(ms: MeasurementSet, columns: Sequence[str]) -> None:
@@ -154,11 +169,13 @@ def _require(ms: MeasurementSet, columns: Sequence[str]) -> None:
             ms.require(column)
 
 
-def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int = 0) -> int:
+def row_bytes(
+    ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int = 0, channels: Channels = _ALL
+) -> int:
     """Bytes that one row of a data description takes in memory, with ``made_bytes`` a visibility beside the columns."""
     dd = ms.metadata.ddids[ddid]
     ncorr = ms.metadata.pols[dd.pol].ncorr
-    cell = ms.metadata.spws[dd.spw].nchan * ncorr
+    cell = _nchan(ms.metadata.spws[dd.spw], channels) * ncorr
     total = _ROW_IDS_BYTES + cell * made_bytes
     for column in columns:
         if column in _CUBES:
@@ -168,22 +185,33 @@ def row_bytes(ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes:
     return total
 
 
-def _rows_at_once(ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int, memory: int | None) -> int:
+def _nchan(spw: Spw, channels: Channels) -> int:
+    return len(range(spw.nchan)[channels.get(spw.id, ALL_CHANNELS)])
+
+
+def _rows_at_once(
+    ms: MeasurementSet, ddid: int, columns: Sequence[str], made_bytes: int, memory: int | None, channels: Channels
+) -> int:
     """Return how many rows of a data description make a block."""
-    one = row_bytes(ms, ddid, columns, made_bytes)
+    one = row_bytes(ms, ddid, columns, made_bytes, channels)
     what = f"spw {ms.metadata.ddids[ddid].spw} of {ms.path}"
     return block_bytes(for_data() if memory is None else memory, one, what, blocks=IN_FLIGHT) // one
 
 
 def _plan(
-    ms: MeasurementSet, selected: Selected, columns: Sequence[str], made_bytes: int, memory: int | None
+    ms: MeasurementSet,
+    selected: Selected,
+    columns: Sequence[str],
+    made_bytes: int,
+    memory: int | None,
+    channels: Channels,
 ) -> Iterator[_Entry]:
     """Group runs into blocks: (ddid, run numbers, segments), in the order in which the blocks fill up.
 
     There are no more rows in waiting than make a block of each data description, as numbers only.
     """
     runs = selected.runs
-    limit = {int(d): _rows_at_once(ms, int(d), columns, made_bytes, memory) for d in np.unique(runs.ddid)}
+    limit = {int(d): _rows_at_once(ms, int(d), columns, made_bytes, memory, channels) for d in np.unique(runs.ddid)}
     waiting: dict[int, tuple[list[int], list[Segment], int]] = {}
     for i in range(len(runs)):
         ddid, row0, left = int(runs.ddid[i]), int(runs.row0[i]), int(runs.nrow[i])
@@ -213,17 +241,17 @@ def _merged(segments: list[Segment]) -> list[Segment]:
     return out
 
 
-def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry: _Entry) -> Block:
+def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry: _Entry, channels: Channels) -> Block:
     ddid, numbers, pieces = entry
     dd = ms.metadata.ddids[ddid]
     spw, ncorr = ms.metadata.spws[dd.spw], ms.metadata.pols[dd.pol].ncorr
     segments = _merged(pieces)
     run = np.repeat(np.array(numbers, np.int64), [count for _, count in pieces])
-    nrow = len(run)
+    nrow, nchan, picked = len(run), _nchan(spw, channels), channels.get(spw.id, ALL_CHANNELS)
     data: dict[str, NDArray] = {}
     for column in columns:
         if column in _CUBES:
-            data[column] = np.empty((nrow, spw.nchan, ncorr), _CUBES[column])
+            data[column] = np.empty((nrow, nchan, ncorr), _CUBES[column])
         elif column in _PER_CORR:
             data[column] = np.empty((nrow, ncorr), _PER_CORR[column])
         elif column == "UVW":
@@ -232,7 +260,7 @@ def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry:
             data[column] = ms.read_scalar(column, segments)
             continue
         try:
-            ms.read(column, segments, data[column])
+            ms.read(column, segments, data[column], channels=picked if column in _CUBES else ALL_CHANNELS)
         except RuntimeError as error:
             raise MissingColumn(
                 f"{ms.path}: {column} cannot be read for spw {dd.spw} "
@@ -247,8 +275,10 @@ def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry:
             uvw = np.empty((nrow, 3), np.float64)
             ms.read("UVW", segments, uvw)
         wanted &= selected.uv.mask(uvw, spw.ref_freq_hz)
-    return Block(ddid, dd.spw, dd.pol, segments, run, wanted, antenna1=antenna1, antenna2=antenna2, data=data,
-                 **_expand(selected.runs, run))  # fmt: skip
+    return Block(
+        ddid, dd.spw, dd.pol, segments, run, wanted, antenna1=antenna1, antenna2=antenna2, data=data, channels=picked,
+        **_expand(selected.runs, run),
+    )  # fmt: skip
 
 
 def _expand(runs: RowRuns, run: NDArray[np.int64]) -> dict[str, NDArray]:
