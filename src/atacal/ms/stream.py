@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -71,7 +72,7 @@ class Block:
     state: NDArray[np.int32]
     obs: NDArray[np.int32]
     data: dict[str, NDArray]
-    channels: slice = field(default_factory=lambda: ALL_CHANNELS)
+    channels: slice = dataclasses.field(default_factory=lambda: ALL_CHANNELS)
 
     @property
     def nrow(self) -> int:
