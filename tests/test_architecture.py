@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "atacal"
 FLOORS = [
     {"recipe"},
     {"tasks"},
-    {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate"},
+    {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate", "wvr"},
     {"caltables"},
     {"solve", "jones"},
     {"ms"},

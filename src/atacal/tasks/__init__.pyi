@@ -17,5 +17,6 @@ from atacal.tasks.plotcal import plotcal as plotcal
 from atacal.tasks.plotms import plotms as plotms
 from atacal.tasks.setjy import setjy as setjy
 from atacal.tasks.split import split as split
+from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
 
 def task_names() -> tuple[str, ...]: ...
