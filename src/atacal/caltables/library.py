@@ -30,7 +30,7 @@ from atacal.caltables.specs import (
 from atacal.caltables.table import CalTable
 from atacal.caltables.table_use import Evaluated, TableUse
 from atacal.errors import ArgumentError, CaltableMismatch
-from atacal.jones import term_of
+from atacal.jones import Sky, Term, term_of
 from atacal.ms._tables import opened
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
@@ -167,10 +167,13 @@ class Library:
             names, fields, interps, per_table_spwmap(spwmap, count), per_table_calwt(calwt, count), strict=True
         ):
             table, mapped = _table_and_spws(name, spws, metadata, how)
+            term = term_of(table.kind, table.name)
+            if term.of_array:
+                mapped = _the_same_everywhere(term, table, spws, mapped)
             uses.append(
                 TableUse(
                     table=table,
-                    term=term_of(table.kind, table.name),
+                    term=term,
                     interp=how,
                     fields=map_fields(gain_field, table, metadata),
                     spws=mapped,
@@ -217,11 +220,24 @@ class Library:
         self.check_spws([block.spw])
         slot, key = slots_of(block)
         freq_hz = self.metadata.spws[block.spw].chan_freq_hz
-        tables = [use.evaluate(block.spw, key, freq_hz) for use in self.uses]
+        sky = self._sky(key) if any(use.term.of_sky for use in self.uses) else None
+        tables = [use.evaluate(block.spw, key, freq_hz, sky) for use in self.uses]
         factors = combine(slot, len(key), len(self.metadata.antennas), tables)
         if self.parang:
             self._turn(factors, block, key)
         return factors
+
+    def _sky(self, key: NDArray[Any]) -> Sky:
+        """Return where the sources stand; directions are those seen by the first antenna, as in CASA."""
+        from atacal.jones.horizon import elevations, itrf_directions
+
+        positions = np.array([a.position_m for a in self.metadata.antennas], np.float64)
+        times, of_slot = np.unique(key[["time", "field"]], return_inverse=True)
+        fields = [self.metadata.fields[f] for f in times["field"]]
+        frame = self.metadata.time_frame
+        direction = itrf_directions(times["time"], fields, positions[0], frame)
+        elevation = elevations(times["time"], fields, positions, frame)
+        return Sky(direction[of_slot.reshape(-1)], elevation[of_slot.reshape(-1)])
 
     def _turn(self, factors: Factors, block: Block, key: NDArray[Any]) -> None:
         """Add the parallactic angle to a block's factors."""
@@ -254,6 +270,15 @@ def _table_and_spws(
     table = name if isinstance(name, CalTable) else read_caltable(name)
     check_antennas(table, metadata)
     return table, map_spws(spwmap, table, len(metadata.spws))
+
+
+def _the_same_everywhere(
+    term: Term, table: CalTable, spwmap: Sequence[int], mapped: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Map every spw to the table's spw 0; say so if something else was asked for."""
+    if spwmap and set(spwmap) not in ({0}, {-1}):
+        log.warning("%s: %s solutions are the same in all spws; spwmap %s is not used", table.name, term.kind, spwmap)
+    return np.zeros_like(mapped)
 
 
 def polynomials_for(

@@ -12,7 +12,7 @@ from atacal.caltables.interpolate import Registration, in_time, register
 from atacal.caltables.resample import in_frequency
 from atacal.caltables.specs import Interp
 from atacal.caltables.table import CalTable, SpwSolutions
-from atacal.jones import Parameters, Term
+from atacal.jones import Parameters, Sky, Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class TableUse:
             usable &= (of_slice == key[self.interp.slices]) | anonymous
         return usable
 
-    def evaluate(self, spw: int, key: NDArray[Any], freq_hz: NDArray[np.float64]) -> Evaluated:
+    def evaluate(self, spw: int, key: NDArray[Any], freq_hz: NDArray[np.float64], sky: Sky | None = None) -> Evaluated:
         """Interpolate the table to times and channels and turn it into Jones factors.
 
         Parameters
@@ -124,10 +124,16 @@ class TableUse:
         key : structured (slot,)
         freq_hz : float64 (chan,)
             Channel centres of the data.
+        sky : Sky, optional
+            Where the sources stand at those times, for the terms that depend on it.
         """
         reg, which = self.register(spw, key)
         solutions = self.table.solutions[int(self.spws[spw])]
         amplitude, phase, ok = in_time(reg, solutions.param, solutions.flag)
+        found = reg.found
+        if self.term.of_sky:
+            amplitude, ok, found = amplitude[which], ok[which], found[which]
+            which = np.arange(len(key))
         if self.interp.phase_delay and phase is not None and not self.term.per_channel:
             phase = phase * (freq_hz[len(freq_hz) // 2] / self.ref_freq_hz(spw))
         table_amplitude, table_ok = amplitude, ok
@@ -139,11 +145,11 @@ class TableUse:
             amplitude, phase, ok = in_frequency(
                 amplitude, phase, ok, source, target, method=self.interp.freq, with_flags=self.interp.freq_flags
             )
-        par = Parameters(amplitude, phase, ok, table_amplitude, table_ok, freq_hz, self.ref_freq_hz(spw))
+        par = Parameters(amplitude, phase, ok, table_amplitude, table_ok, freq_hz, self.ref_freq_hz(spw), sky)
         gain, good = self.term.factor(par)
         weight = self.term.weight(par) if self.calwt and self.term.weight else None
         channel_weight = self.term.channel_weight(par) if self.calwt and self.term.channel_weight else None
-        return Evaluated(gain, good, reg.found, which, weight, channel_weight)
+        return Evaluated(gain, good, found, which, weight, channel_weight)
 
 
 def _relative(freq_hz: NDArray[np.float64]) -> NDArray[np.float64]:

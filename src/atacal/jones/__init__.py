@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from atacal.errors import CaltableError
 from atacal.jones.bandpass import BPOLY, B
-from atacal.jones.base import Parameters, Term
+from atacal.jones.base import Parameters, Sky, Term
 from atacal.jones.delay import K
 from atacal.jones.gain import G, T
+from atacal.jones.opacity import OPACITY
+from atacal.jones.position import ANTENNA_POSITION
 from atacal.jones.tsys import TSYS
 
-TERMS = {term.kind: term for term in (G, T, B, BPOLY, K, TSYS)}
+TERMS = {term.kind: term for term in (G, T, B, BPOLY, K, TSYS, ANTENNA_POSITION, OPACITY)}
 """Terms by CASA's VisCal name."""
 
-__all__ = ["TERMS", "Parameters", "Term", "term_of"]
+__all__ = ["TERMS", "Parameters", "Sky", "Term", "term_of"]
 
 
 def term_of(kind: str, table: str) -> Term:

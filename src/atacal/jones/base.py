@@ -14,6 +14,21 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
+class Sky:
+    """Where the observed fields stand.
+
+    Attributes
+    ----------
+    direction : float64 (time, 3)
+        Unit vectors towards the sources, ITRF axes.
+    elevation_rad : float64 (time, antenna)
+    """
+
+    direction: NDArray[np.float64]
+    elevation_rad: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Parameters:
     """Solutions of one table, interpolated to the data.
 
@@ -30,6 +45,8 @@ class Parameters:
         Channel centres of the data [Hz].
     ref_freq_hz : float
         Frequency at which the table's phases are meant [Hz].
+    sky : Sky or None
+        For the terms that depend on where the source stands.
     """
 
     amplitude: NDArray[np.float64]
@@ -39,6 +56,7 @@ class Parameters:
     table_ok: NDArray[np.bool_]
     freq_hz: NDArray[np.float64]
     ref_freq_hz: float
+    sky: Sky | None = None
 
 
 Factor = tuple[NDArray[np.complex128], NDArray[np.bool_]]
@@ -62,6 +80,10 @@ class Term:
         antennas; None for a term that never changes weights.
     channel_weight : callable or None
         The same for each channel (time, antenna, chan, receptor), where a WEIGHT_SPECTRUM is kept.
+    of_sky : bool
+        Whether the factors depend on where the source stands: they are then evaluated at every time.
+    of_array : bool
+        Whether the parameters are the same in all spws: they stand in the table's spw 0, whatever ``spwmap`` says.
     """
 
     kind: str
@@ -69,6 +91,8 @@ class Term:
     factor: Callable[[Parameters], Factor]
     weight: Callable[[Parameters], NDArray[np.float64]] | None = None
     channel_weight: Callable[[Parameters], NDArray[np.float64]] | None = None
+    of_sky: bool = False
+    of_array: bool = False
 
 
 def both_receptors(values: NDArray) -> NDArray:

@@ -88,6 +88,27 @@ def geocentric(positions_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
     return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
 
 
+def itrf_directions(
+    time_mjd_s: NDArray[np.float64],
+    fields: Sequence[Field],
+    position_m: Sequence[float] | NDArray[np.float64],
+    time_frame: str = "UTC",
+) -> NDArray[np.float64]:
+    """Return unit vectors towards the apparent places of fields along the ITRF axes, float64 (slot, 3).
+
+    Parameters
+    ----------
+    time_mjd_s, fields, time_frame
+        As in `hour_angles`.
+    position_m : float64 (3,)
+        ITRF position [m] of the antenna at which they are seen.
+    """
+    position = np.asarray(position_m, np.float64).reshape(1, 3)
+    hour_angle, dec = (values[:, 0] for values in hour_angles(time_mjd_s, fields, position, time_frame))
+    longitude = geocentric(position)[0] - hour_angle
+    return np.stack([np.cos(dec) * np.cos(longitude), np.cos(dec) * np.sin(longitude), np.sin(dec)], axis=-1)
+
+
 def elevations(
     time_mjd_s: NDArray[np.float64],
     fields: Sequence[Field],
