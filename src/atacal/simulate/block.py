@@ -15,6 +15,7 @@ from atacal.simulate.array import make_array
 from atacal.simulate.description import append_rows, new_block
 from atacal.simulate.instrument import Instrument, make_faults, make_instrument
 from atacal.simulate.presets import REF_FREQ_HZ, schedule, sized, windows
+from atacal.simulate.raw_block import RawJob
 from atacal.simulate.sky import default_sources
 from atacal.simulate.truth import Truth, arrays_path, make_truth, truth_path, write_truth
 from atacal.simulate.turbulence import make_screen
@@ -36,16 +37,23 @@ def simulate(
     autocorr: bool = False,
     faults: bool = True,
     noise: bool = True,
-    turbulence_um: float = 60.0,
+    turbulence_um: float | None = None,
     weight_spectrum: bool = False,
     overwrite: bool = False,
+    raw: bool = False,
+    fluxcal: str = "quasar",
+    pwv_mm: float = 1.0,
 ) -> Truth:
     """Simulate an ALMA block with known truth.
 
-    A block as it is after the a-priori calibration (Tsys, water vapour, antenna positions): visibilities near janskys,
-    with a bandpass, a flux and a phase calibrator, a check source and a target in ALMA's order of scans, with ALMA's
-    names and intents. The antennas have gains that drift, bandpass shapes, delays and thermal noise that agrees with
-    WEIGHT and SIGMA; the air adds turbulent path. The truth is written beside it, to ``X.ms.truth.json`` and
+    With ``raw``, a block as ALMA's importer leaves it: correlation coefficients, water vapour radiometers, pointing,
+    sideband and atmosphere scans, TDM and FDM windows with channel averages, autocorrelations, SYSCAL, WEATHER,
+    POINTING and FLAG_CMD; antennas that are not where they are said to be, system temperatures, a turbulent atmosphere.
+
+    Otherwise a block as it is after the a-priori calibration (Tsys, water vapour, antenna positions): visibilities near
+    janskys, with a bandpass, a flux and a phase calibrator, a check source and a target in ALMA's order of scans, with
+    ALMA's names and intents. The antennas have gains that drift, bandpass shapes, delays and thermal noise that agrees
+    with WEIGHT and SIGMA; the air adds turbulent path. The truth is written beside it, to ``X.ms.truth.json`` and
     ``X.ms.truth.npz``.
 
     Parameters
@@ -54,7 +62,8 @@ def simulate(
         The MeasurementSet to make.
     preset : str
         Its size: ``tiny`` (8 antennas, 2 spws of 64 channels), ``small`` (14, 4 of 128) or ``bench`` (36, 4 of 128,
-        733320 rows).
+        733320 rows). Of raw blocks: ``tiny`` (8 antennas, 4 TDM spws of 128 channels, 13 minutes), ``small`` (14, 2 TDM
+        and 2 FDM spws of 480) or ``full`` (40, 4 FDM spws of 960, an hour).
     seed : int
         The same seed gives the same block.
     nant : int, optional
@@ -62,21 +71,29 @@ def simulate(
     nspw : int, optional
         Number of spectral windows, each of 2 GHz.
     nchan : int, optional
-        Number of channels of every spectral window.
+        Number of channels of every spectral window; of the FDM ones of a raw block.
     corrs : str
         Correlations: some of ``XX,XY,YX,YY``.
     autocorr : bool
-        Write autocorrelations as well.
+        Write autocorrelations as well; raw blocks always have them.
     faults : bool
-        Put faults in: a dead polarisation, a low gain, a phase jump, flagged integrations.
+        Put faults in: a dead polarisation, a low gain, a phase jump, flagged integrations; in raw blocks also antennas
+        that come late on source, shadowing and a radiometer without data.
     noise : bool
         Add thermal noise.
-    turbulence_um : float
-        Path fluctuations left after the water vapour correction: rms between antennas 300 m apart [micrometre].
+    turbulence_um : float, optional
+        Path fluctuations: rms between antennas 300 m apart [micrometre]. By default 60, as are left after the water
+        vapour correction, and 250 towards the zenith in raw blocks.
     weight_spectrum : bool
         Write a WEIGHT_SPECTRUM column, as ALMA's data have after the a-priori calibration.
     overwrite : bool
         Replace a MeasurementSet that is there.
+    raw : bool
+        Make a raw block.
+    fluxcal : str
+        Flux calibrator of a raw block: ``quasar``, or ``sso`` for Callisto, a disk.
+    pwv_mm : float
+        Precipitable water above a raw block [mm].
 
     Returns
     -------
@@ -96,15 +113,21 @@ def simulate(
     if target.exists() and not overwrite:
         raise TableExists(f"{target} is there already; overwrite=True replaces it")
     recording_corrs = _correlations(corrs)
-    if turbulence_um < 0:
+    if turbulence_um is None:
+        arguments["turbulence_um"] = 250.0 if raw else 60.0
+    elif turbulence_um < 0:
         raise ArgumentError(f"turbulence_um = {turbulence_um} is not possible; it is an rms path, zero or more")
-    block = _Block(arguments, recording_corrs)
+    if seed < 0:
+        raise ArgumentError(f"seed = {seed} is not possible; it has to be zero or more")
+    if not raw and (fluxcal, pwv_mm) != ("quasar", 1.0):
+        raise ArgumentError("fluxcal and pwv_mm are for raw blocks; give raw=True as well")
+    block = RawJob(arguments, recording_corrs) if raw else _Block(arguments, recording_corrs)
     partial = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         nrow = block.write(os.fspath(partial))
-        truth = make_truth(target, arguments, block.sources, block.instrument, block.recording.integration_s, nrow)
+        truth = block.truth(target, nrow)
         _put_in_place(partial, target)
         write_truth(truth)
     except (OSError, RuntimeError) as error:
@@ -136,9 +159,7 @@ class _Block:
     """A block's ingredients, drawn from the seed."""
 
     def __init__(self, arguments: dict, corrs: tuple[str, ...]) -> None:
-        seed = arguments["seed"]
-        if seed < 0:
-            raise ArgumentError(f"seed = {seed} is not possible; it has to be zero or more")
+        seed, self._arguments = arguments["seed"], arguments
         size = sized(arguments["preset"], arguments["nant"], arguments["nspw"], arguments["nchan"])
         # a generator for each subject: one more antenna or channel does not change the others' draws
         rng = {k: np.random.default_rng([seed, i]) for i, k in enumerate(("array", "air", "faults", "instrument"))}
@@ -165,3 +186,7 @@ class _Block:
             for rows in track(items, total, "simulating", size=lambda r: len(r.time_mjd_s)):
                 append_rows(writer, rows, self.recording)
         return total
+
+    def truth(self, target: Path, nrow: int) -> Truth:
+        """Collect the truth."""
+        return make_truth(target, self._arguments, self.sources, self.instrument, self.recording.integration_s, nrow)

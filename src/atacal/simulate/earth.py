@@ -62,3 +62,19 @@ def elevation(time_mjd_s: NDArray[np.float64], ra_rad: float, dec_rad: float) ->
     source = np.array([cd * np.cos(ra_rad), cd * np.sin(ra_rad), np.sin(dec_rad)])
     up = enu_axes()[2]
     return np.arcsin(np.einsum("j,tji,i->t", up, celestial_to_terrestrial(time_mjd_s), source))
+
+
+def towards_itrf(time_mjd_s: NDArray[np.float64], ra_rad: float, dec_rad: float) -> NDArray[np.float64]:
+    """Return the unit vector from the array to a direction in ITRF, shape (time, 3)."""
+    cd = np.cos(dec_rad)
+    source = np.array([cd * np.cos(ra_rad), cd * np.sin(ra_rad), np.sin(dec_rad)])
+    out: NDArray[np.float64] = np.einsum("tji,i->tj", celestial_to_terrestrial(time_mjd_s), source)
+    return out
+
+
+def azimuth_elevation(
+    time_mjd_s: NDArray[np.float64], ra_rad: float, dec_rad: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return azimuth (from north to east) and elevation [rad], shape (time,), without refraction."""
+    east, north, up = (towards_itrf(time_mjd_s, ra_rad, dec_rad) @ enu_axes().T).T
+    return np.arctan2(east, north), np.arcsin(up)

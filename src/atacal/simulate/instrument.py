@@ -25,13 +25,15 @@ class Fault:
     ----------
     kind : str
         ``dead_polarization`` (no signal, full noise), ``low_gain``, ``phase_jump`` (from ``start_mjd_s`` on), or
-        ``flagged`` (integrations flagged by the online system: the antenna was still slewing).
+        ``flagged`` (integrations flagged by the online system: the antenna was still slewing). In raw blocks also
+        ``late`` (off source at the begin of a scan, with an online flag), ``dead_wvr`` (no radiometer data) and
+        ``shadowing`` (behind another antenna; ``factor`` is the least share of the amplitude that is left).
     antenna : str
     antenna_id : int
     polarization : str
         Receptor that is hit, ``X`` or ``Y``; empty for both.
     factor : float
-        Of ``low_gain``.
+        Of ``low_gain`` and ``shadowing``.
     phase_deg : float
         Of ``phase_jump``.
     start_mjd_s, end_mjd_s : float
@@ -138,8 +140,8 @@ def make_instrument(
     t = time_mjd_s - time_mjd_s[0]
     nant = array.nant
     path_m = np.zeros((len(t), nant)) if screen is None else screen.path_m(t, array.enu_m[:, :2], integration_s)
-    amplitude = _amplitude_drift(t, nant, rng)
-    electronic = _phase_drift(t, nant, rng)
+    amplitude = amplitude_drift(t, nant, rng)
+    electronic = phase_drift(t, nant, rng)
     delay = rng.normal(0, 0.15e-9, (nant, 2))
     gains, bandpasses, sefds = [], [], []
     for window in windows:
@@ -147,13 +149,13 @@ def make_instrument(
         phase = electronic * scale - 2 * np.pi * window.centre_freq_hz / C_M_S * path_m
         constant = (1 + rng.normal(0, 0.02, (nant, 1))) * np.exp(1j * rng.uniform(-np.pi, np.pi, (nant, 2)))
         gain = amplitude * np.exp(1j * phase)[:, :, None] * constant
-        gains.append(_faulty(gain, time_mjd_s, faults).astype(np.complex64))
-        bandpasses.append(_bandpass(window, delay, rng).astype(np.complex64))
+        gains.append(apply_faults(gain, time_mjd_s, faults).astype(np.complex64))
+        bandpasses.append(bandpass_shape(window, delay, rng).astype(np.complex64))
         sefds.append(SEFD_JY * (1 + rng.uniform(-0.12, 0.12, (nant, 2))))
     return Instrument(array, windows, time_mjd_s, gains, bandpasses, sefds, delay, faults)
 
 
-def _amplitude_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def amplitude_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Efficiency of each antenna with slow drifts of one per cent, shape (time, antenna, 2).
 
     The receptors differ by a tenth of a per cent: what the system temperatures, measured for each, would leave.
@@ -165,7 +167,7 @@ def _amplitude_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator
     return level * (1 + common + 0.0005 * np.sin(2 * np.pi * t[:, None, None] / period + phase))
 
 
-def _phase_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def phase_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Slow drift of the electronics' phase at the reference frequency [rad], shape (time, antenna)."""
     period, phase = rng.uniform(2500, 7000, nant), rng.uniform(0, 2 * np.pi, nant)
     return rng.normal(0, 0.25, nant) * np.sin(2 * np.pi * t[:, None] / period + phase) + rng.normal(0, 0.15, nant) * t[
@@ -173,7 +175,7 @@ def _phase_drift(t: NDArray[np.float64], nant: int, rng: np.random.Generator) ->
     ] / max(float(t[-1]), 1800.0)
 
 
-def _bandpass(window: Window, delay_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.complex128]:
+def bandpass_shape(window: Window, delay_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.complex128]:
     """Smooth shapes, a small standing wave and the delay's slope, shape (antenna, chan, 2)."""
     nant, nu = len(delay_s), window.chan_freq_hz - window.centre_freq_hz
     x = 2 * nu / (abs(window.chan_width_hz) * window.nchan)
@@ -190,7 +192,10 @@ def _bandpass(window: Window, delay_s: NDArray[np.float64], rng: np.random.Gener
     return np.maximum(amplitude, 0.2) * np.exp(1j * phase)
 
 
-def _faulty(gain: NDArray[np.complex128], time: NDArray[np.float64], faults: tuple[Fault, ...]) -> NDArray:
+def apply_faults(
+    gain: NDArray[np.complex128], time: NDArray[np.float64], faults: tuple[Fault, ...]
+) -> NDArray[np.complex128]:
+    """Put faults into gains (time, antenna, receptor), in place."""
     for fault in faults:
         if fault.kind == "dead_polarization":
             gain[:, fault.antenna_id, fault.receptors] = 0

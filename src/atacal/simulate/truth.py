@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from atacal.errors import InvalidTable, NoSuchTable
 from atacal.simulate.instrument import Fault, Instrument
 from atacal.simulate.presets import ROLES, Window
-from atacal.simulate.sky import Component, Source
+from atacal.simulate.sky import Component, Disk, Source
 
 FORMAT = "atacal-truth-1"
+_BRIEF = ("flagged", "late")  # one in every scan
 
 
 @dataclass(eq=False)
@@ -41,6 +42,9 @@ class Truth:
     faults : tuple of Fault
     integration_s : float
     nrow : int
+    raw : dict
+        What only raw blocks have: ``pwv_mm``, ``science_spws``, ``tsys_spws``, ``tsys_spw_of``, ``antpos`` (arguments
+        of gencal), ``kelvin_per_jy``, ``online_flags``, ``subscans``... Empty for others.
     """
 
     ms: str
@@ -53,6 +57,7 @@ class Truth:
     faults: tuple[Fault, ...]
     integration_s: float
     nrow: int
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
     _arrays: dict[str, NDArray] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,6 +72,7 @@ class Truth:
     def arrays(self) -> dict[str, NDArray]:
         """Return the instrument: ``time_mjd_s`` (time,), and for every spw ``gain_N`` (time, antenna, receptor),
         ``bandpass_N`` (antenna, chan, receptor), ``sefd_jy_N`` (antenna, receptor); ``delay_s`` (antenna, receptor).
+        docs/simulate.md lists those of raw blocks.
         """
         if not self._arrays:
             with np.load(arrays_path(self.ms)) as stored:
@@ -80,18 +86,24 @@ class Truth:
     def flux_options(self) -> str:
         """Spell the flux calibrator's model as options of ``atacal calibrate``."""
         source = next(s for s in self.sources if s.role == "flux")
+        if source.disk is not None:
+            return "--flux-standard 'Butler-JPL-Horizons 2012'"
         model = source.components[0]
         return f"--flux-density {model.flux_jy:g} --spix {model.spix:g} --reffreq {source.ref_freq_hz / 1e9:g}GHz"
 
     def __str__(self) -> str:
         """Say what was made, in a few lines."""
+        spw = self.raw["science_spws"][0] if self.raw else 0
+        count = f"{len(self.raw['science_spws'])} science" if self.raw else str(len(self.spws))
         lines = [
-            f"{self.ms}: {self.nrow} rows, {len(self.antennas)} antennas, {len(self.spws)} spws of "
-            f"{self.spws[0]['nchan']} channels, seed {self.arguments['seed']}",
-            *(f"  {s.role:<9} {s.name:<16} {self.flux_jy[s.name][0]:.4f} Jy in spw 0" for s in self.sources),
-            *(f"  fault     {f.kind} on {f.antenna} {f.polarization}" for f in self.faults if f.kind != "flagged"),
+            f"{self.ms}: {self.nrow} rows, {len(self.antennas)} antennas, {count} spws of "
+            f"{self.spws[spw]['nchan']} channels, seed {self.arguments['seed']}",
+            *(f"  {s.role:<9} {s.name:<16} {self.flux_jy[s.name][spw]:.4f} Jy in spw {spw}" for s in self.sources),
+            *dict.fromkeys(
+                f"  fault     {f.kind} on {f.antenna} {f.polarization}" for f in self.faults if f.kind not in _BRIEF
+            ),
             f"  truth     {truth_path(self.ms)}",
-            f"  calibrate it with: atacal calibrate {self.ms} {self.flux_options()}",
+            *([] if self.raw else [f"  calibrate it with: atacal calibrate {self.ms} {self.flux_options()}"]),
         ]
         return "\n".join(line.rstrip() for line in lines)
 
@@ -156,6 +168,7 @@ def write_truth(truth: Truth) -> None:
         "spws": truth.spws,
         "flux_jy": truth.flux_jy,
         "faults": [f.as_dict() for f in truth.faults],
+        **({"raw": truth.raw} if truth.raw else {}),
         "signs": "UVW = u(antenna1) - u(antenna2); V = S exp(+2 pi i (u l + v m + w (n - 1))); "
         "V_ij = g_i B_i M conj(g_j B_j) + noise",
     }
@@ -189,11 +202,22 @@ def read_truth(ms: str | os.PathLike[str]) -> Truth:
     if content.get("format") != FORMAT:
         raise InvalidTable(f"{path} has the format {content.get('format')!r}; this version reads {FORMAT!r}")
     sources = tuple(
-        Source(**{**s, "components": tuple(Component(**c) for c in s["components"])}) for s in content["fields"]
+        Source(**{**s, "components": tuple(Component(**c) for c in s["components"]), "disk": _disk(s.get("disk"))})
+        for s in content["fields"]
     )
     return Truth(
         ms=os.path.normpath(os.fspath(ms)),
         sources=sources,
         faults=tuple(Fault(**f) for f in content["faults"]),
+        raw=content.get("raw", {}),
         **{k: content[k] for k in ("arguments", "antennas", "refant", "spws", "flux_jy", "integration_s", "nrow")},
+    )
+
+
+def _disk(stored: dict[str, Any] | None) -> Disk | None:
+    """Read a disk: JSON has lists for tuples."""
+    if stored is None:
+        return None
+    return Disk(
+        str(stored["body"]), float(stored["diameter_arcsec"]), tuple(stored["freq_ghz"]), tuple(stored["brightness_k"])
     )

@@ -1,0 +1,182 @@
+"""A raw block put together: drawn from the seed, written row by row, its truth collected."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.errors import ArgumentError
+from atacal.ms.create import MSWriter
+from atacal.ms.space import require_space
+from atacal.progress import track
+from atacal.simulate.array import DISH_M
+from atacal.simulate.raw_air import PATH_PER_WATER, make_air, measure_tsys, wvr_temperatures
+from atacal.simulate.raw_instrument import kelvin_per_jy, make_raw_instrument
+from atacal.simulate.raw_layout import REF_FREQ_HZ, raw_schedule, raw_size, raw_windows, science_windows, windows_of
+from atacal.simulate.raw_rows import RawBlock, RawRows, raw_rows
+from atacal.simulate.raw_tables import begin, finish, online_flags, recorded, states
+from atacal.simulate.sky import callisto, default_sources
+from atacal.simulate.truth import Truth
+from atacal.simulate.visibilities import baselines
+
+_BLOCK_BYTES = 48 << 20
+FLUX_CALIBRATORS = ("quasar", "sso")
+
+
+class RawJob:
+    """A raw block's ingredients, drawn from the seed.
+
+    Parameters
+    ----------
+    arguments : dict
+        Of `atacal.simulate.simulate`.
+    corrs : tuple of str
+
+    Raises
+    ------
+    ArgumentError
+    """
+
+    def __init__(self, arguments: dict[str, Any], corrs: tuple[str, ...]) -> None:
+        a, seed = arguments, arguments["seed"]
+        _check(a)
+        size = raw_size(a["preset"], a["nant"], a["nchan"])
+        sources = list(default_sources(REF_FREQ_HZ))
+        if a["fluxcal"] == "sso":
+            sources[1] = callisto()
+        self.sources = tuple(sources)
+        windows = raw_windows(size)
+        subscans = raw_schedule(size, tuple(s.role for s in self.sources))
+        instrument = make_raw_instrument(size, windows, subscans, self.sources, faults=a["faults"], seed=seed)
+        rms_m = a["turbulence_um"] * 1e-6
+        air = make_air(windows, subscans, self.sources, instrument, pwv_mm=a["pwv_mm"], rms_300m_m=rms_m, seed=seed)
+        kelvin, self.water_mm = wvr_temperatures(subscans, self.sources, instrument, air, noise=a["noise"], seed=seed)
+        self.measured = measure_tsys(windows, subscans, instrument, air, noise=a["noise"], seed=seed)
+        self.block = RawBlock(windows, subscans, self.sources, instrument, air, corrs, a["noise"], seed, kelvin)
+        self.flags = online_flags(self.block) if a["faults"] else []
+        self.integration_s = size.integration_s
+        self._arguments = arguments
+
+    def write(self, path: str) -> int:
+        """Write the MeasurementSet; return its number of rows."""
+        block = self.block
+        require_space(Path(path).parent, self._bytes(), path)
+        at = {(intents, number, load): i for i, (intents, number, load) in enumerate(states(block.subscans))}
+        state = [at[s.intents, s.subscan, s.load] for s in block.subscans]
+        ddid = {w.id: i for i, w in enumerate(recorded(block.windows))}
+        count = 0
+        with begin(path, block) as writer:
+            total = sum(len(s.time_mjd_s) for s in block.subscans)
+            done = -1
+            for rows in track(raw_rows(block, _BLOCK_BYTES), total, "simulating", size=self._progress):
+                _append(writer, block, rows, state, ddid)
+                count, done = count + len(rows.time_mjd_s), rows.subscan
+        assert done == len(block.subscans) - 1
+        finish(path, block, self.measured, self.flags)
+        return count
+
+    def _progress(self, rows: RawRows) -> float:
+        """Integrations that an item of rows makes complete: those of the radiometers stand for the subscan."""
+        return len(self.block.subscans[rows.subscan].time_mjd_s) if rows.spw == 0 else 0
+
+    def _bytes(self) -> int:
+        cells = sum(
+            len(s.time_mjd_s) * sum(w.nchan for w in windows_of(s, self.block.windows)) for s in self.block.subscans
+        )
+        nbase = len(baselines(self.block.instrument.array.nant, True)[0])
+        return int(cells * nbase * len(self.block.corrs) * 8 * 1.05) + (50 << 20)
+
+    def truth(self, target: Path, nrow: int) -> Truth:
+        """Collect the truth."""
+        block, array = self.block, self.block.instrument.array
+        return Truth(
+            ms=os.path.normpath(os.fspath(target)),
+            arguments=self._arguments,
+            antennas=list(array.names),
+            refant=array.names[block.instrument.reference],
+            sources=self.sources,
+            spws=[
+                {"name": w.name, "nchan": w.nchan, "centre_freq_hz": w.centre_freq_hz,
+                 "chan_width_hz": float(w.chan_width_hz[0])}
+                for w in block.windows
+            ],
+            flux_jy={s.name: [float(s.flux_jy(w.centre_freq_hz)) for w in block.windows] for s in self.sources},
+            faults=block.instrument.faults,
+            integration_s=self.integration_s,
+            nrow=nrow,
+            raw=self._facts(),
+            _arrays=self._arrays(),
+        )  # fmt: skip
+
+    def _facts(self) -> dict[str, Any]:
+        block, array = self.block, self.block.instrument.array
+        science = science_windows(block.windows)
+        tsys = {w.baseband: w.id for w in block.windows if w.kind == "tdm"}
+        offsets = {n: [float(v) for v in o] for n, o in zip(array.names, block.instrument.offset_m, strict=True)}
+        wrong = [n for n, o in offsets.items() if any(o)]
+        return {
+            "pwv_mm": block.air.pwv_mm,
+            "path_mm_per_water_mm": PATH_PER_WATER,
+            "wvr_spw": 0,
+            "science_spws": [w.id for w in science],
+            "tsys_spws": sorted(tsys.values()),
+            "tsys_spw_of": {str(w.id): tsys[w.baseband] for w in science},
+            "tsys_fields": {
+                role: (role if role in ("bandpass", "flux") else "target")
+                for role in ("bandpass", "flux", "phase", "check", "target")
+            },
+            "kelvin_per_jy": {str(w.id): kelvin_per_jy(w.centre_freq_hz) for w in science},
+            "antpos": {"antenna": ",".join(wrong), "parameter": [v for n in wrong for v in offsets[n]]},
+            "dish_m": DISH_M,
+            "wind_m_s": [float(v) for v in block.air.wet.wind_m_s] if block.air.wet else [0.0, 0.0],
+            "online_flags": [
+                {"antenna": n, "start_mjd_s": a, "end_mjd_s": b, "reason": r} for n, a, b, r in self.flags
+            ],
+            "subscans": [
+                {"scan": s.scan, "subscan": s.subscan, "field": s.field, "purpose": s.purpose, "intents": s.intents,
+                 "load": s.load, "start_mjd_s": s.start_mjd_s, "end_mjd_s": s.end_mjd_s}
+                for s in block.subscans
+            ],
+        }  # fmt: skip
+
+    def _arrays(self) -> dict[str, NDArray]:
+        block, ins, air = self.block, self.block.instrument, self.block.air
+        out: dict[str, NDArray] = {
+            "time_mjd_s": ins.time_mjd_s, "subscan": ins.subscan, "azimuth_rad": air.azimuth_rad,
+            "elevation_rad": air.elevation_rad, "airmass": air.airmass, "wet_path_m": air.wet_path_m,
+            "dry_path_m": air.dry_path_m, "antenna_delay_m": block.delay_m, "source_share": ins.source_share,
+            "shadow": ins.shadow, "offset_m": ins.offset_m, "water_mm": self.water_mm,
+            "wvr_time_mjd_s": np.concatenate([s.wvr_time_mjd_s for s in block.subscans]),
+        }  # fmt: skip
+        for w in science_windows(block.windows):
+            out |= {
+                f"gain_{w.id}": ins.gain[w.id], f"bandpass_{w.id}": ins.bandpass[w.id],
+                f"trx_k_{w.id}": ins.trx_k[w.id], f"tau_{w.id}": air.tau[w.id], f"freq_hz_{w.id}": w.chan_freq_hz,
+                f"sky_k_{w.id}": air.sky_k[w.id].astype(np.float32),
+            }  # fmt: skip
+        return out
+
+
+def _check(a: dict[str, Any]) -> None:
+    if a["fluxcal"] not in FLUX_CALIBRATORS:
+        raise ArgumentError(f"fluxcal = {a['fluxcal']!r} is not possible; choose one of {', '.join(FLUX_CALIBRATORS)}")
+    if not 0.1 <= a["pwv_mm"] <= 6:
+        raise ArgumentError(f"pwv_mm = {a['pwv_mm']} is not possible; ALMA observes with 0.1 to 6 mm of water")
+    if a["nspw"] is not None:
+        raise ArgumentError("nspw: a raw block has the spectral windows of its preset; leave nspw out")
+    if a["weight_spectrum"]:
+        raise ArgumentError("weight_spectrum: raw blocks have no WEIGHT_SPECTRUM; ALMA's data get one with the Tsys")
+
+
+def _append(writer: MSWriter, block: RawBlock, rows: RawRows, state: list[int], ddid: dict[int, int]) -> None:
+    subscan = block.subscans[rows.subscan]
+    weight = np.repeat(rows.weight[:, None], rows.vis.shape[2], axis=1)
+    writer.append(
+        ddid=ddid[rows.spw], time=rows.time_mjd_s, antenna1=rows.antenna1, antenna2=rows.antenna2, data=rows.vis,
+        uvw=rows.uvw_m, flag=rows.flag, weight=weight, sigma=1 / np.sqrt(weight), interval=rows.interval_s,
+        field=subscan.field, scan=subscan.scan, state=state[rows.subscan], processor=int(rows.spw == 0),
+    )  # fmt: skip
