@@ -18,7 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Look at data": ("listobs", "plotms", "plotants"),
     "Flag": ("flagdata", "flagcmd", "flagmanager"),
     "Models and weights": ("setjy", "delmod", "initweights", "clearcal"),
-    "Tables before the solves": ("wvrgcal",),
+    "Tables before the solves": ("fixsyscaltimes", "gencal", "tsysspwmap", "wvrgcal"),
     "Solve": ("gaincal", "bandpass", "fluxscale"),
     "Look at tables": ("listcal", "plotcal", "plotbandpass"),
     "Apply": ("applycal", "split"),

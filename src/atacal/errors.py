@@ -79,3 +79,7 @@ class AsdmError(AtacalError):
 
 class BdfError(AsdmError):
     """A binary of an ASDM is missing, cut short, or not what its header says."""
+
+
+class ServiceError(AtacalError, ConnectionError):
+    """A service on the network does not answer, or answers with something else."""

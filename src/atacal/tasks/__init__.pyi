@@ -3,10 +3,12 @@ from atacal.tasks.applycal import applycal as applycal
 from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
 from atacal.tasks.delmod import delmod as delmod
+from atacal.tasks.fixsyscaltimes import fixsyscaltimes as fixsyscaltimes
 from atacal.tasks.flagdata import flagdata as flagdata
 from atacal.tasks.flagmanager import flagmanager as flagmanager
 from atacal.tasks.fluxscale import fluxscale as fluxscale
 from atacal.tasks.gaincal import gaincal as gaincal
+from atacal.tasks.gencal import gencal as gencal
 from atacal.tasks.importasdm import importasdm as importasdm
 from atacal.tasks.initweights import initweights as initweights
 from atacal.tasks.listcal import listcal as listcal
@@ -17,6 +19,7 @@ from atacal.tasks.plotcal import plotcal as plotcal
 from atacal.tasks.plotms import plotms as plotms
 from atacal.tasks.setjy import setjy as setjy
 from atacal.tasks.split import split as split
+from atacal.tasks.tsysspwmap import tsysspwmap as tsysspwmap
 from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
 
 def task_names() -> tuple[str, ...]: ...
