@@ -25,7 +25,7 @@ from atacal.ms._tables import opened
 from atacal.ms.history import write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.transaction import WORKPLACE
-from atacal.tasks import clearcal, flagdata, flagmanager, setjy
+from atacal.tasks import clearcal, flagcmd, flagdata, flagmanager, setjy
 
 
 def _die(*args: object, **options: object) -> None:
@@ -100,6 +100,11 @@ def with_list(path: Path) -> None:
     path.with_name("list.txt").write_text("mode='manual' antenna='2'\nmode='quack' quackinterval=5.0\n")
 
 
+def with_commands(path: Path) -> None:
+    lines = ["antenna='2' reason='a'", "scan='1' spw='0:1~2'"]
+    flagcmd(str(path), inpmode="list", inpfile=lines, action="list", savepars=True)
+
+
 def nothing(path: Path) -> None:
     pass
 
@@ -110,6 +115,9 @@ CASES = {
     "flagdata unflag": (with_version, "flagdata X.ms --mode unflag --no-flagbackup"),
     "flagdata list": (with_list, "flagdata X.ms --mode list --inpfile list.txt --no-flagbackup"),
     "flagdata savepars": (nothing, "flagdata X.ms --scan 3 --savepars --no-flagbackup"),
+    "flagcmd": (with_commands, "flagcmd X.ms --no-flagbackup"),
+    "flagcmd list": (with_list, "flagcmd X.ms --inpmode list --inpfile list.txt --savepars --no-flagbackup"),
+    "flagcmd clear": (with_commands, "flagcmd X.ms --action clear --clearall"),
     "flagmanager restore": (with_version, "flagmanager X.ms --mode restore --versionname first"),
     "initweights": (nothing, "initweights X.ms --wtmode ones"),
     "initweights delwtsp": (nothing, "initweights X.ms --wtmode delwtsp"),
@@ -123,7 +131,9 @@ CASES = {
     "setjy, new column": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
     "setjy, old column": (with_model_column, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
 }
-WITHOUT_MAIN_COLUMNS = ("flagmanager restore", "initweights delwtsp", "delmod scr", "delmod otf", "setjy, virtual")
+WITHOUT_MAIN_COLUMNS = (
+    "flagcmd clear", "flagmanager restore", "initweights delwtsp", "delmod scr", "delmod otf", "setjy, virtual",
+)  # fmt: skip
 
 
 IN_PLACE = ("clearcal of a field", "setjy, old column")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atacal.errors import ArgumentError
-from atacal.flags.commands import make_command, parse_line, read_commands
+from atacal.flags.commands import Command, make_command
+from atacal.flags.entries import commands_of, read_entries
+from atacal.flags.lines import parse_line
+
+
+def read_commands(*what: Any, **options: Any) -> list[Command]:
+    return commands_of(read_entries(*what, **options))
+
 
 TEXT = st.text("abcdefgXYZ0123456789,;:~*&<>.-/ ", max_size=20).map(str.strip)
 
@@ -44,8 +52,8 @@ def test_files_reasons_and_comments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tbuff", "expected"),
-    [(0.5, "2013/11/15/10:25:29.500000~2013/11/15/10:25:33.500000"),
-     ([1.0, 2.0], "2013/11/15/10:25:29.000000~2013/11/15/10:25:35.000000")],
+    [(0.5, "2013/11/15/10:25:29.500~2013/11/15/10:25:33.500"),
+     ([1.0, 2.0], "2013/11/15/10:25:29.000~2013/11/15/10:25:35.000")],
 )  # fmt: skip
 def test_tbuff_widens_times(tbuff: float | list[float], expected: str) -> None:
     (command,) = read_commands(["timerange='2013/11/15/10:25:30~2013/11/15/10:25:33'"], tbuff=tbuff)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from atacal.errors import EmptySelection
 from atacal.flags.agents import Elevation, Everything, Quack, RowAgent, Shadow
 from atacal.flags.clip import Clip, stored_correlations
-from atacal.flags.commands import Command
+from atacal.flags.commands import Command, shortened
 from atacal.flags.summary import Summary
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selected import Selected
-from atacal.ms.selection import select
+from atacal.ms.selection import Selection, select
 from atacal.ms.stream import Block, stream
 from atacal.ms.transaction import real_name
 
@@ -67,6 +67,7 @@ def run_commands(
     *,
     write: bool = True,
     ready: Callable[[], object] | None = None,
+    alone: bool | None = None,
 ) -> list[Outcome]:
     """Apply flag commands, in order.
 
@@ -82,6 +83,8 @@ def run_commands(
         False: find out what would be flagged, and write nothing.
     ready : callable, optional
         Called before anything is written, when all commands have been found good.
+    alone : bool, optional
+        Whether the commands were a single one; by default whether there is one.
 
     Returns
     -------
@@ -93,7 +96,8 @@ def run_commands(
     EmptySelection, SelectionError, MissingColumn, WriteError
     """
     outcomes = [Outcome(command) for command in commands]
-    tasks = [task for o in outcomes if (task := prepare(ms, o, alone=len(commands) == 1)) is not None]
+    alone = len(commands) == 1 if alone is None else alone
+    tasks = [task for o in outcomes if (task := prepare(ms, o, alone=alone)) is not None]
     if not tasks:
         raise EmptySelection(f"none of the {len(commands)} flag commands matches any data of {ms.path}")
     if ready is not None:
@@ -121,11 +125,11 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | Non
     command = outcome.command
     names = stored_correlations(command.correlation)
     try:
-        selected = select(ms, replace(command.selection, correlation=names))
+        selected = _select(ms, replace(command.selection, correlation=names))
     except EmptySelection as error:
         if alone:
             raise
-        _log.warning("Flag command %s matches nothing: %s", command, real_name(str(error)))
+        _log.warning("Flag command %s matches nothing: %s", command.short(), shortened(real_name(str(error))))
         outcome.matched = False
         return None
     # a feed selection cuts runs of rows into pieces: every other one keeps or drops whole runs
@@ -135,7 +139,22 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | Non
     # CASA leaves FLAG_ROW alone as soon as any spw is named, even with all of its channels
     inrow = bool(command.selection.spw.strip() or command.correlation.strip())
     agent = _agent(command, ms, selected)
-    return _Task(outcome, selected, runs, agent, command.mode != "unflag", not inrow, exact)
+    return _Task(outcome, selected, runs, agent, command.value, not inrow, exact)
+
+
+def _select(ms: MeasurementSet, selection: Selection) -> Selected:
+    """Select as CASA's flagging does: correlations that some data lack are picked where there are any of them."""
+    names = {name for name in selection.correlation.replace(",", " ").split() if name}
+    if not names or any(c in selection.correlation for c in ":;"):
+        return select(ms, selection)
+    selected = select(ms, replace(selection, correlation=""))
+    pols = ms.metadata.pols
+    corrs = {p: np.array([name in names for name in pols[p].corrs]) for p in selected.corrs}
+    if not any(mask.any() for mask in corrs.values()):
+        there = ", ".join(sorted({name for p in corrs for name in pols[p].corrs}))
+        raise EmptySelection(f"correlation selection {selection.correlation!r}: the data of {ms.path} that the other "
+                             f"selections leave have {there}")  # fmt: skip
+    return replace(selected, corrs={p: mask for p, mask in corrs.items() if mask.any()})
 
 
 def _row_mask(ms: MeasurementSet, selected: Selected) -> NDArray[np.bool_]:
@@ -188,9 +207,13 @@ def run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selec
         if isinstance(task.agent, Summary):
             _count(block, flag, task, wanted, union)
             continue
-        changed |= _apply(block, flag, task, wanted)
-        if task.whole_rows and not isinstance(task.agent, Clip):
-            hit = task.agent.rows(block, wanted)
+        before = task.outcome.changed
+        hit = _apply(block, flag, task, wanted)
+        changed |= task.outcome.changed != before
+        # values that are clipped say nothing about their row; to undo it frees all rows it has looked at, as in CASA
+        if isinstance(task.agent, Clip):
+            hit = np.flatnonzero(wanted) if not task.value else hit[:0]
+        if task.whole_rows:
             changed_rows |= bool((flag_row[hit] != task.value).any())
             flag_row[hit] = task.value
     if write and changed:
@@ -211,18 +234,19 @@ def _count(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[n
     task.outcome.selected += len(rows) * len(chan) * len(corr)
 
 
-def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_]) -> bool:
-    """Flag (or unflag) what a task asks for in a block, in place; return whether anything changed."""
+def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Flag (or unflag) what a task asks for in a block, in place; return the rows it is about."""
     chan, corr = _cells(block, task)
     task.outcome.selected += int(wanted.sum()) * len(chan) * len(corr)
     if isinstance(task.agent, Clip):
         rows = np.flatnonzero(wanted)
-        bad = np.broadcast_to(task.agent.cells(block, rows), (len(rows), *flag.shape[1:]))
+        bad = np.broadcast_to(task.agent.cells(block, rows), (len(rows), *flag.shape[1:]))[:, chan[:, None], corr]
         index = np.ix_(rows, chan, corr)
-        new = bad[:, chan[:, None], corr] & ~flag[index]
+        new = bad & (flag[index] != task.value)
         task.outcome.changed += int(new.sum())
-        flag[index] |= new
-        return bool(new.any())
+        if new.any():
+            flag[index] ^= new
+        return rows
     assert not isinstance(task.agent, Summary)
     rows = np.flatnonzero(task.agent.rows(block, wanted))
     if len(chan) == flag.shape[1] and len(corr) == flag.shape[2]:
@@ -235,4 +259,4 @@ def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[n
         if count:
             flag[index] = task.value
     task.outcome.changed += count
-    return bool(count)
+    return rows

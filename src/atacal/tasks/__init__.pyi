@@ -4,6 +4,7 @@ from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
 from atacal.tasks.delmod import delmod as delmod
 from atacal.tasks.fixsyscaltimes import fixsyscaltimes as fixsyscaltimes
+from atacal.tasks.flagcmd import flagcmd as flagcmd
 from atacal.tasks.flagdata import flagdata as flagdata
 from atacal.tasks.flagmanager import flagmanager as flagmanager
 from atacal.tasks.fluxscale import fluxscale as fluxscale

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from atacal.errors import ArgumentError
 
-_log = logging.getLogger("atacal")
 _UNUSED = {
     "ntime": "scan", "combinescans": False, "timecutoff": 4.0, "freqcutoff": 3.0, "timefit": "line",
     "freqfit": "poly", "maxnpieces": 7, "flagdimension": "freqtime", "usewindowstats": "none", "halfwin": 1,
@@ -269,42 +267,44 @@ def flagdata(
     given: dict[str, Any] = dict(locals())
     given["clipminmax"] = clipminmax or []
     _check(given)
-    from atacal.flags import commands as cmd
-
-    todo = cmd.read_commands(inpfile, reason, tbuff) if mode == "list" else [cmd.make_command({**given, "reason": ""})]
-    is_caltable = _is_caltable(vis)
-    if savepars and outfile and not overwrite and os.path.exists(outfile):
-        raise ArgumentError(f"flagdata: outfile={outfile!r} exists and overwrite is False")
-    if savepars and not outfile and is_caltable:
-        raise ArgumentError(f"flagdata: {vis} is a calibration table, it has no FLAG_CMD table; give outfile")
-    reports = _carry_out(todo, given, is_caltable)
+    from atacal.flags.entries import commands_of, entry_of, read_entries
+    from atacal.flags.run import is_caltable
     from atacal.flags.summary import filtered
 
+    entries = read_entries(inpfile, reason, tbuff) if mode == "list" else [entry_of(given)]
+    caltable = is_caltable(vis)
+    if savepars and outfile and not overwrite and os.path.exists(outfile):
+        raise ArgumentError(f"flagdata: outfile={outfile!r} exists and overwrite is False")
+    if savepars and not outfile and caltable:
+        raise ArgumentError(f"flagdata: {vis} is a calibration table, it has no FLAG_CMD table; give outfile")
+    reports = _carry_out(entries, commands_of(entries), given, caltable)
     reports = [filtered(r, minrel, maxrel, minabs, maxabs) for r in reports]
     return reports[0] if len(reports) == 1 else {f"report{i}": r for i, r in enumerate(reports)}
 
 
-def _carry_out(todo: list[Any], given: Mapping[str, Any], is_caltable: bool) -> list[dict[str, Any]]:
+def _carry_out(entries: list[Any], commands: list[Any], given: Mapping[str, Any], caltable: bool) -> list[Any]:
     """Do all that was asked for; the table changes at the end, all at once."""
+    from atacal.flags.run import run
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.transaction import transaction
 
     vis, action = given["vis"], given["action"]
-    flags = action == "apply" and any(c.mode != "summary" for c in todo)
-    records = given["savepars"] and not given["outfile"]
+    saves = given["savepars"] and given["mode"] != "summary"
+    flags = action == "apply" and any(c.mode != "summary" for c in commands)
+    records = saves and not given["outfile"]
     if not (flags or records):
-        reports = _run(vis, todo, is_caltable) if action in ("calculate", "apply") else []
-        if given["savepars"]:
-            _save(vis, todo, given)
+        reports = run(vis, commands) if action in ("calculate", "apply") else []
+        if saves:
+            _save(vis, entries, given)
         return reports
     columns = ("FLAG", "FLAG_ROW") if flags else ()
     with transaction(vis, "flagdata", columns=columns, subtables=("HISTORY", "FLAG_CMD")[: 1 + records]) as inside:
         reports = []
         if action not in ("none", ""):
-            reports = _run(inside, todo, is_caltable, write=flags, saved=vis if given["flagbackup"] and flags else "")
-        if given["savepars"]:
-            _save(inside, todo, given)
-        if flags and not is_caltable:
+            reports = run(inside, commands, write=flags, saved=vis if given["flagbackup"] and flags else "")
+        if saves:
+            _save(inside, entries, given)
+        if flags and not caltable:
             write_history(inside, "flagdata", task_messages("flagdata", given))
     return reports
 
@@ -323,46 +323,10 @@ def _check(given: Mapping[str, Any]) -> None:
             )
 
 
-def _is_caltable(vis: str) -> bool:
-    from atacal.ms._tables import opened
-
-    with opened(vis) as table:
-        return bool(table.info().get("type") == "Calibration")
-
-
-def _run(
-    path: str | os.PathLike[str], todo: list[Any], is_caltable: bool, *, write: bool = False, saved: str = ""
-) -> list[dict[str, Any]]:
-    """Run the commands, log what each did, return the summaries; first save the flags of the table ``saved``."""
-    from atacal.flags.backup import backup
-
-    def ready() -> None:
-        if saved:
-            backup(saved)
-
-    if is_caltable:
-        from atacal.flags.caltable import run_on_caltable
-
-        outcomes = run_on_caltable(path, todo, write=write, ready=ready)
-    else:
-        from atacal.flags.engine import run_commands
-        from atacal.ms.measurement_set import MeasurementSet
-
-        with MeasurementSet(path, writable=write) as ms:
-            outcomes = run_commands(ms, todo, write=write, ready=ready)
-    for outcome in outcomes:
-        if outcome.matched and outcome.summary is None:
-            verb = "unflagged" if outcome.command.mode == "unflag" else "flagged"
-            share = 100.0 * outcome.changed / outcome.selected if outcome.selected else 0.0
-            _log.info("%s: newly %s %d of %d (%.2f %%)%s", outcome.command, verb, outcome.changed, outcome.selected,
-                      share, "" if write else "; not written")  # fmt: skip
-    return [o.summary for o in outcomes if o.summary is not None]
-
-
-def _save(path: str | os.PathLike[str], todo: list[Any], given: Mapping[str, Any]) -> None:
+def _save(path: str | os.PathLike[str], entries: list[Any], given: Mapping[str, Any]) -> None:
     from atacal.flags.record import save_to_file, save_to_table
 
     if given["outfile"]:
-        save_to_file(given["outfile"], todo, given["cmdreason"])
+        save_to_file(given["outfile"], entries, given["cmdreason"])
     else:
-        save_to_table(path, todo, given["cmdreason"], applied=given["action"] == "apply")
+        save_to_table(path, entries, given["cmdreason"], applied=given["action"] == "apply")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 from atacal.errors import EmptySelection
@@ -10,6 +11,7 @@ from atacal.ms.selection.field import NAME_RULES, match_names, read_ids
 from atacal.ms.selection.patterns import listed
 from atacal.ms.selection.scanner import Cursor, Grammar, Token
 
+_log = logging.getLogger("atacal")
 GRAMMAR = Grammar(
     "intent",
     NAME_RULES,
@@ -36,7 +38,8 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
     ------
     SelectionError
     EmptySelection
-        If a part matches no intent there is.
+        If nothing matches. A part that matches no intent, beside others that do, is worth a warning, as in CASA:
+        recipes name the intents of every kind of block.
     """
     count = len(meta.state_intents)
     if not text.strip():
@@ -44,13 +47,14 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
     cursor = Cursor(GRAMMAR, text)
     bracket = cursor.take("(")
     ids: set[int] = set()
+    missing: list[str] = []
     while True:
         if cursor.peek() in ("int", "lt", "gt"):
             ids.update(i for i in read_ids(cursor, count) if i < count)
         else:
-            found = _named(cursor, meta, text)
+            found = _named(cursor, meta, text, missing)
             while cursor.take("&"):
-                found &= _named(cursor, meta, text)
+                found &= _named(cursor, meta, text, missing)
             ids |= found
         if not cursor.take(","):
             break
@@ -58,11 +62,15 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
         cursor.expect(")", what="')'")
     cursor.end()
     if not ids:
-        raise EmptySelection(f"intent selection {text!r} matches nothing; {_there(meta)}")
+        what = f": nothing matches {', '.join(map(repr, missing))}" if missing else " matches nothing"
+        raise EmptySelection(f"intent selection {text!r}{what}; {_there(meta)}")
+    if missing:
+        _log.warning("intent selection %r: nothing matches %s; %s", text, ", ".join(map(repr, missing)), _there(meta))
     return sorted(ids)
 
 
-def _named(cursor: Cursor, meta: Metadata, text: str) -> set[int]:
+def _named(cursor: Cursor, meta: Metadata, text: str, missing: list[str]) -> set[int]:
+    """Read a name; one that matches nothing is added to ``missing``."""
     token = cursor.expect("name", "pattern", "quoted", "regex", what="an intent or a pattern")
     negate = token.kind in ("name", "pattern") and token.text.strip().startswith("!")
     if negate:
@@ -74,7 +82,8 @@ def _named(cursor: Cursor, meta: Metadata, text: str) -> set[int]:
         if match_names(token, [m.strip() for m in modes.split(",")], "intent", text)
     }
     if not found:
-        raise EmptySelection(f"intent selection {text!r}: nothing matches {token.text.strip()!r}; {_there(meta)}")
+        missing.append(token.text.strip())
+        return set()
     return set(range(len(meta.state_intents))) - found if negate else found
 
 
