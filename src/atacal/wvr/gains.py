@@ -147,12 +147,11 @@ def phase_table(
 
 def _one_channel(spw: Spw) -> Spw:
     """Describe an spw by one channel as wide as all of it."""
-    width = float(np.abs(spw.chan_width_hz).sum())
+    width = np.array([spw.total_bandwidth_hz])
     return replace(
         spw,
         chan_freq_hz=np.array([solution_freq_hz(spw)]),
-        chan_width_hz=np.array([width]),
-        effective_bw_hz=np.array([width]),
-        resolution_hz=np.array([width]),
-        total_bandwidth_hz=width,
+        chan_width_hz=width,
+        effective_bw_hz=width,
+        resolution_hz=width,
     )
