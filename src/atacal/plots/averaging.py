@@ -22,6 +22,7 @@ from atacal.plots.cells import ROW_IDS, Averaging, Cells
 
 _TIME_SLACK_S = 1e-3  # TIME of one integration differs between spws by rounding
 _GRID_SHIFT_S = 0.01  # bins of time lie on a grid that begins so long before the first integration, as CASA's do
+_POINT_BYTES = 130  # of a value while it becomes a point of a picture
 _TINY = 1e-30  # lets rows without weight still define a bin's time and uvw
 
 
@@ -216,12 +217,12 @@ class RowAverager:
         self.left[touched] -= counts
         for group in touched[self.left[touched] == 0].tolist():
             if group in self.open:
-                yield self._close(group)
+                yield from self._close(group)
 
     def rest(self) -> Iterator[Cells]:
         """Yield the bins that are still open."""
         for group in sorted(self.open):
-            yield self._close(group)
+            yield from self._close(group)
 
     def _keys(self, cells: Cells) -> Iterator[tuple[NDArray[np.int64], int]]:
         """Yield each row's slot in the bin; for antennas twice, the second antenna's with side 2."""
@@ -297,12 +298,18 @@ class RowAverager:
             entry.nfreq += 1
         return entry
 
-    def _close(self, group: int) -> Cells:
+    def _close(self, group: int) -> Iterator[Cells]:
+        """Yield the rows of a bin, some at a time: its points take several times as much as its sums."""
         entry = self.open.pop(group)
-        self.held -= sum(a.nbytes for a in entry.sums.arrays())
         used = np.flatnonzero(entry.ids[:, 0] != _UNSET)
-        every = len(used) == len(entry.ids)
-        sums = entry.sums if every else entry.sums.like([a[used] for a in entry.sums.arrays()])
+        step = max(1, self.memory // 4 // (_POINT_BYTES * max(1, int(np.prod(entry.sums.weight.shape[1:])))))
+        for start in range(0, len(used), step):
+            yield self._cells(entry, used[start : start + step])
+        self.held -= sum(a.nbytes for a in entry.sums.arrays())
+
+    def _cells(self, entry: _Bin, used: NDArray[np.intp]) -> Cells:
+        """Return some rows of a bin."""
+        sums = entry.sums.like([a[used] for a in entry.sums.arrays()])
         vis, flag = sums.means()
         moments = entry.moments[used] / entry.row_weight[used, None]
         rows: dict[str, NDArray] = {n: entry.ids[used, i] for i, n in enumerate(ROW_IDS)}
