@@ -108,18 +108,21 @@ class SharedFile:
                 raise InvalidTable(f"{self.path} is damaged: it ends before byte {offset + len(view)}")
             done += count
 
-    def mapped(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
-        """Return part of the file as an array that is read from the file where it is looked at.
+    def view(self, offset: int, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
+        """Return part of the file as an array that is read where it is looked at; it goes when the array goes.
 
         Raises
         ------
         InvalidTable
             If the file is too short.
         """
-        end = offset + int(np.prod(shape)) * dtype.itemsize
+        count = int(np.prod(shape))
+        end = offset + count * dtype.itemsize
         if os.fstat(self._fd).st_size < end:
             raise InvalidTable(f"{self.path} is damaged: it ends before byte {end}")
-        return np.memmap(self.path, dtype, "r", offset, shape)
+        begin = offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        pages = mmap.mmap(self._fd, end - begin, prot=mmap.PROT_READ, offset=begin)
+        return np.frombuffer(pages, dtype, count, offset - begin).reshape(shape)
 
     def _read_once(self, offset: int, view: memoryview) -> int:
         """Read past the cache what is not in it; return how many bytes came."""

@@ -290,7 +290,6 @@ class _Tiles:
         self.plain = self.tile[1:] == self.cell and self.bucket * 8 == npixels * self.bits
         self.row_bits = int(np.prod(self.tile[1:])) * self.bits
         self._edge = threading.Lock()
-        self._map: NDArray | None = None
 
     def bytes_of(self, nrow: int) -> int:
         """Length of the file that holds some rows, whole tiles [bytes]."""
@@ -308,7 +307,9 @@ class _Tiles:
     def read_channels(self, pos: int, out: NDArray, channels: slice) -> None:
         """Read some channels of cells (chan, corr)."""
         if self.plain and self.bits > 1:
-            out[:] = self._mapped()[pos : pos + len(out), channels]
+            dtype = self.dtype.newbyteorder() if self.swapped else self.dtype
+            begin = self.offset + pos * self.row_bits // 8
+            out[:] = self.file.view(begin, dtype, (len(out), *self.cell))[:, channels]
             return
         if self.plain:
             whole = np.empty((len(out), *self.cell), self.dtype)
@@ -324,13 +325,6 @@ class _Tiles:
             here = slice(first - where[0].start, last - where[0].start)
             there = slice(first - channels.start, last - channels.start)
             out[(rows, there, *where[1:])] = part[(slice(None), here, *inside[1:])]
-
-    def _mapped(self) -> NDArray:
-        """Return the rows as they are in the file's pages, where they lie one after the other."""
-        if self._map is None:
-            dtype = self.dtype.newbyteorder() if self.swapped else self.dtype
-            self._map = self.file.mapped(self.offset, dtype, self.shape)
-        return self._map
 
     def write(self, pos: int, values: NDArray) -> None:
         if self.plain:
