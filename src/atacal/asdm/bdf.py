@@ -19,6 +19,9 @@ from atacal.errors import BdfError
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _ITEM = {"flags": "u4", "actualTimes": "i8", "actualDurations": "i8", "zeroLags": "f4", "autoData": "f4"}
 _CROSS = {"INT16_TYPE": "i2", "INT32_TYPE": "i4", "FLOAT32_TYPE": "f4"}
+_LOCATION = re.compile(rb"Content-Location:[ \t]*(\S+)", re.IGNORECASE)
+_BLANK = re.compile(rb"\r?\n\r?\n")
+_MIME_BYTES = 2048
 _BOUNDARY = re.compile(rb'boundary="?([^";\s]+)"?')
 
 
@@ -93,6 +96,7 @@ class Bdf:
         if start < 0 or end < 0 or found is None:
             raise BdfError(f"{self.path} is not a BDF: it has no complete sdmDataHeader")
         self._next = end + len(b"</sdmDataHeader>")
+        self._boundary = found.group(1)
         try:
             root = ElementTree.fromstring(self._map[start : self._next])
         except ElementTree.ParseError as error:
@@ -132,8 +136,13 @@ class Bdf:
         if not self.windows:
             raise BdfError(f"{self.path}: the header describes no spectral window")
 
-    def parts(self) -> list[Part]:
+    def parts(self, expected: int | None = None) -> list[Part]:
         """Return where the integrations are, all of them.
+
+        Parameters
+        ----------
+        expected : int, optional
+            How many there should be; with so many, the end of the file need not be there.
 
         Raises
         ------
@@ -147,7 +156,8 @@ class Bdf:
                 break
             part, position = self._part(start)
             found.append(part)
-        if b"--" not in self._map[max(position, len(self._map) - 400) :]:
+        ended = self._map.find(b"--" + self._boundary + b"--", position) >= 0
+        if not ended and (expected is None or len(found) < expected):
             raise BdfError(f"{self.path} is cut short after {len(found)} integrations")
         return found
 
@@ -165,25 +175,33 @@ class Bdf:
             raise BdfError(
                 f"{self.path}: the header of an integration at byte {start} cannot be read: {error}"
             ) from None
-        places, position = {}, end
-        # attachments lie in the order in which the header names them
+        announced = {}
         for element in root:
             name = element.tag.rpartition("}")[2]
             if name in self.sizes and element.get(_XLINK):
-                kind = self._kind(name, element.get("type"))
-                count = self.sizes[name]
-                position = self._attachment(element.get(_XLINK, ""), position)
-                last = position + count * np.dtype(kind).itemsize
-                if last > len(self._map):
-                    raise BdfError(
-                        f"{self.path} is cut short: {name} at byte {position} needs {last - position} bytes, "
-                        f"{len(self._map) - position} are there"
-                    )
-                if not re.match(rb"\r?\n?--", self._map[last : last + 4]):
-                    raise BdfError(f"{self.path}: {name} at byte {position} has not the announced {count} values")
-                places[name] = (position, count, kind)
-                position = last
+                announced[element.get(_XLINK, "")] = (name, self._kind(name, element.get("type")))
+        places, position = {}, end
+        for _ in announced:
+            link, position = self._attachment(position)
+            if link not in announced:
+                raise BdfError(f"{self.path}: the attachment {link!r} at byte {position} is not announced")
+            name, kind = announced[link]
+            places[name] = (position, self.sizes[name], kind)
+            position = self._end(name, places[name])
         return Part(time, interval, places), position
+
+    def _end(self, name: str, place: tuple[int, int, str]) -> int:
+        """Return where an attachment ends, which a boundary must confirm."""
+        position, count, kind = place
+        last = position + count * np.dtype(kind).itemsize
+        if last > len(self._map):
+            raise BdfError(
+                f"{self.path} is cut short: {name} at byte {position} needs {last - position} bytes, "
+                f"{len(self._map) - position} are there"
+            )
+        if not re.match(rb"\r?\n?--", self._map[last : last + 4]):
+            raise BdfError(f"{self.path}: {name} at byte {position} has not the announced {count} values")
+        return last
 
     def _kind(self, name: str, given: str | None) -> str:
         if name != "crossData":
@@ -192,16 +210,14 @@ class Bdf:
             raise BdfError(f"{self.path}: crossData of the type {given!r}; known are {', '.join(_CROSS)}")
         return self.order + _CROSS[given]
 
-    def _attachment(self, link: str, position: int) -> int:
-        """Return the first byte of an attachment."""
-        at = self._map.find(link.encode(), position)
-        start = self._map.find(b"\n\n", at) if at >= 0 else -1
-        crlf = self._map.find(b"\r\n\r\n", at, start if start > 0 else at + 1000) if at >= 0 else -1
-        if crlf >= 0:
-            return crlf + 4
-        if start < 0:
-            raise BdfError(f"{self.path} is cut short: {link} is not there")
-        return start + 2
+    def _attachment(self, position: int) -> tuple[str, int]:
+        """Return the name of the next attachment, as links have it, and its first byte."""
+        head = self._map[position : position + _MIME_BYTES]
+        found = _LOCATION.search(head)
+        end = _BLANK.search(head, found.end()) if found else None
+        if found is None or end is None:
+            raise BdfError(f"{self.path} is cut short: no attachment follows byte {position}")
+        return found.group(1).decode("ascii", "replace"), position + end.end()
 
     def values(self, part: Part, name: str) -> NDArray:
         """Return an attachment's values, as they lie in the file."""

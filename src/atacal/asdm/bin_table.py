@@ -69,9 +69,9 @@ _NDIM = {
 def _reader(name: str, kind: str, is_array: bool) -> Callable[[_Cursor], Any]:
     """Return how a column's cells are read."""
     if name == "timeInterval":
-        return lambda c: (c.take("q"), c.take("q"))
+        return _interval
     if name == "sampledTimeInterval":
-        return lambda c: c_intervals(c)
+        return lambda c: [_interval(c) for _ in range(c.take("i"))]
     if name in ENTITIES:
         raise AsdmError(f"references to documents ({name}) in a binary table cannot be read")
     if name in TIMES and name not in TIME_INTERVALS:
@@ -83,9 +83,10 @@ def _reader(name: str, kind: str, is_array: bool) -> Callable[[_Cursor], Any]:
     return (lambda c: c.numbers(form, ndim)) if is_array else (lambda c: c.take(form))
 
 
-def c_intervals(cursor: _Cursor) -> list[tuple[int, int]]:
-    """Read an array of time intervals."""
-    return [(cursor.take("q"), cursor.take("q")) for _ in range(cursor.take("i"))]
+def _interval(cursor: _Cursor) -> tuple[int, int]:
+    """Read a time interval, stored as midpoint and duration; return start and duration."""
+    mid, duration = cursor.take("q"), cursor.take("q")
+    return mid - duration // 2, duration
 
 
 def read_bin_rows(path: str | os.PathLike[str], table: str) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atacal.asdm.dataset import Asdm, need
+from atacal.asdm.ephemeris import Ephemeris
 from atacal.asdm.values import integer, start_and_duration, tag, tags, words
 from atacal.errors import ArgumentError, AsdmError
 
@@ -29,6 +30,7 @@ class Context:
     dd_ids: list[int] = field(default_factory=list)
     bandwidth_hz: dict[int, float] = field(default_factory=dict)
     """Row of DATA_DESCRIPTION -> effective bandwidth of its first channel [Hz]."""
+    ephemerides: dict[int, Ephemeris] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What could not be imported; it goes to HISTORY."""
 

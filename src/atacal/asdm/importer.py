@@ -11,6 +11,7 @@ from typing import Any
 from atacal.asdm.asis import copy_tables
 from atacal.asdm.context import make_context
 from atacal.asdm.dataset import Asdm
+from atacal.asdm.ephemeris import read_ephemerides, write_ephemerides
 from atacal.asdm.main_rows import MainRows, Wanted
 from atacal.asdm.online_flags import OnlineFlag
 from atacal.asdm.setup_tables import fill_setup
@@ -21,6 +22,7 @@ from atacal.asdm.values import integer
 from atacal.ms._new_rows import NewRows
 from atacal.ms.create import NewTable, cube_tiles, main_table
 from atacal.ms.history import write_history
+from atacal.ms.space import require_space
 
 _log = logging.getLogger("atacal")
 _MAIN_INFO = {
@@ -76,6 +78,10 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
     AsdmError, ArgumentError, TableExists, WriteError
     """
     context = make_context(asdm, options.scans, options.ignore_time)
+    for ephemeris in read_ephemerides(asdm, context.telescope, options.ephemeris_step_days):
+        if options.geocentric:
+            ephemeris.made_geocentric()
+        context.ephemerides[ephemeris.number] = ephemeris
     with NewTable(path) as new:
         rows = MainRows(context, options.wanted)
         folder = str(new.temporary)
@@ -84,13 +90,15 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
         try:
             make_subtables(main, folder)
             fill_setup(context, folder)
-            fill_sky(context, folder, {})
+            fill_sky(context, folder)
+            write_ephemerides(list(context.ephemerides.values()), main, folder)
             fill_times(
                 context, folder, pointing=options.pointing, pointing_correction=options.pointing_correction,
                 caldevice=options.caldevice, syspower=options.syspower,
             )  # fmt: skip
             copy_tables(asdm, main, folder, options.asis, context.notes)
-            writer = NewRows(main, folder, path, ("FLAG", column), rows.shapes())
+            require_space(path, rows.size_bytes(), path)
+            writer = NewRows(main, folder, path, ("FLAG", column))
         except BaseException:
             main.close()
             raise

@@ -14,7 +14,7 @@ from atacal.asdm.bdf import Bdf, Part
 from atacal.asdm.blocks import Layout, auto_block, baseline_order, cross_block, flags_block, layout
 from atacal.asdm.context import CORRECTED, UNCORRECTED, Config, Context, read_configs
 from atacal.asdm.dataset import need
-from atacal.asdm.setup_tables import antenna_positions
+from atacal.asdm.setup_tables import antenna_positions, pad_positions
 from atacal.asdm.states import States
 from atacal.asdm.uvw import Uvw
 from atacal.asdm.values import array, entity_id, integer, mjd_s, tag, words
@@ -51,7 +51,7 @@ class _Subscan:
     layout: Layout
     apc: int
     common: dict[str, int]
-    direction: tuple[float, float]
+    field: int
 
 
 def slices(count: int, nbytes: int, limit: int = SLICE_BYTES) -> list[int]:
@@ -83,10 +83,14 @@ class MainRows:
         self.context, self.wanted = context, wanted
         self.states = States(context)
         self._configs = read_configs(context.asdm)
-        self._uvw = Uvw(antenna_positions(context))
+        self._uvw = Uvw(pad_positions(context))
+        self._moving_uvw = Uvw(antenna_positions(context))  # CASA makes UVW of these again where there is an ephemeris
         self._last: dict[str, float] = {}
         self._fields = [
-            tuple(float(x) for x in array(need(r, "phaseDir", "Field"))[0])
+            (
+                array(need(r, "phaseDir", "Field"))[0].tolist(),
+                context.ephemerides.get(integer(r.get("ephemerisId", -1))),
+            )
             for r in context.asdm.by_tag("Field", "fieldId")
         ]
 
@@ -106,25 +110,21 @@ class MainRows:
                 return True
         return not used
 
-    def shapes(self) -> dict[tuple[int, ...], int]:
-        """Return how many rows of each shape (chan, corr) there will be at most."""
+    def size_bytes(self) -> int:
+        """Return how much room the data and flags of the selected rows take at most [bytes]."""
         spws = {tag(r["spectralWindowId"]): integer(r["numChan"]) for r in self.context.asdm.rows("SpectralWindow")}
         pols = [integer(r["numCorr"]) for r in self.context.asdm.by_tag("Polarization", "polarizationId")]
         dds = self.context.asdm.by_tag("DataDescription", "dataDescriptionId")
-        found: dict[tuple[int, ...], int] = {}
+        total = 0
         for row in self.selected():
-            if not self.context.asdm.binary(entity_id(need(row, "dataUID", "Main"))).is_file():
+            config = self._configs.get(need(row, "configDescriptionId", "Main"))
+            if config is None or not self.context.asdm.binary(entity_id(need(row, "dataUID", "Main"))).is_file():
                 continue
-            config = self._configs[need(row, "configDescriptionId", "Main")]
             nant = len(config.antennas)
-            each = (nant if config.correlation_mode != "CROSS_ONLY" else 0) + (
-                nant * (nant - 1) // 2 if config.correlation_mode != "AUTO_ONLY" else 0
-            )
-            for d in config.dds:
-                ncorr = pols[tag(dds[d]["polOrHoloId"])]
-                shape = (spws[tag(dds[d]["spectralWindowId"])], 4 if ncorr == 3 else ncorr)
-                found[shape] = found.get(shape, 0) + each * integer(need(row, "numIntegration", "Main"))
-        return found
+            each = nant if config.correlation_mode == "AUTO_ONLY" else nant * (nant + 1) // 2
+            values = sum(spws[tag(dds[d]["spectralWindowId"])] * pols[tag(dds[d]["polOrHoloId"])] for d in config.dds)
+            total += each * values * integer(need(row, "numIntegration", "Main")) * 65 // 8
+        return total
 
     def selected(self) -> list[Row]:
         """Return the rows of Main that belong to the selected scans."""
@@ -172,7 +172,7 @@ class MainRows:
             }  # fmt: skip
             kinds = config.corrections
             apc = kinds.index(self.wanted.correction) if not radiometer and self.wanted.correction in kinds else 0
-            subscan = _Subscan(config, bdf, layout(bdf, len(kinds)), apc, common, self._fields[field])  # type: ignore[arg-type]
+            subscan = _Subscan(config, bdf, layout(bdf, len(kinds)), apc, common, field)
             if radiometer:
                 yield from self._radiometer(subscan)
             else:
@@ -218,7 +218,7 @@ class MainRows:
     def _correlator(self, subscan: _Subscan, row: Row) -> Iterator[Block]:
         config, bdf = subscan.config, subscan.bdf
         count = integer(row["numIntegration"])
-        parts = bdf.parts()[:count]
+        parts = bdf.parts(count)[:count]
         if len(parts) < count:
             self.context.notes.append(f"{bdf.path.name}: {len(parts)} of {count} announced integrations are there")
             _log.warning("%s: %d of %d announced integrations are there", bdf.path, len(parts), count)
@@ -298,11 +298,15 @@ class MainRows:
         return self._columns(s, k, data, flags, times, lengths, interval, pairs, 2.0, uvw.reshape(-1, 3))
 
     def _seen(self, s: _Subscan, time: float) -> NDArray[np.float64]:
-        key = (time, s.direction, s.config.name)
+        key = (time, s.field, s.config.name)
         if key not in self._cache:
             if len(self._cache) > 4096:
                 self._cache.clear()
-            self._cache[key] = self._uvw.antennas(time, *s.direction, s.config.antennas)
+            (ra, dec), ephemeris = self._fields[s.field]
+            made = self._uvw
+            if ephemeris is not None:
+                (ra, dec), made = ephemeris.direction(time, (ra, dec)), self._moving_uvw
+            self._cache[key] = made.antennas(time, ra, dec, s.config.antennas)
         return self._cache[key]
 
     @property

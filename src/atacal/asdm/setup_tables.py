@@ -54,7 +54,7 @@ def fill_setup(context: Context, path: str) -> None:
     fill(f"{path}/FEED", _feeds(context))
 
 
-def antenna_positions(context: Context) -> NDArray[np.float64]:
+def pad_positions(context: Context) -> NDArray[np.float64]:
     """Return the positions of the pads [m, ITRF], (antenna, 3); UVWs are made of these."""
     stations = {need(r, "stationId", "Station"): r for r in context.asdm.rows("Station")}
     found = []
@@ -66,16 +66,23 @@ def antenna_positions(context: Context) -> NDArray[np.float64]:
     return np.array(found).reshape(-1, 3)
 
 
+def antenna_positions(context: Context) -> NDArray[np.float64]:
+    """Return the positions of the antennas, those of the pads and what is added to them [m, ITRF], (antenna, 3)."""
+    found = []
+    for row, pad in zip(context.asdm.by_tag("Antenna", "antennaId"), pad_positions(context), strict=True):
+        local = array(need(row, "position", "Antenna"))
+        found.append(pad + _to_itrf(pad, local) if local.any() else pad)
+    return np.array(found).reshape(-1, 3)
+
+
 def _antennas(context: Context) -> Iterator[Values]:
     stations = {need(r, "stationId", "Station"): r for r in context.asdm.rows("Station")}
-    pads = antenna_positions(context)
-    for row, pad in zip(context.asdm.by_tag("Antenna", "antennaId"), pads, strict=True):
-        local = array(need(row, "position", "Antenna"))
+    for row, place in zip(context.asdm.by_tag("Antenna", "antennaId"), antenna_positions(context), strict=True):
         yield {
             "NAME": need(row, "name", "Antenna").replace("&", "#"),
             "STATION": need(stations[row["stationId"]], "name", "Station"),
             "TYPE": "GROUND-BASED", "MOUNT": "ALT-AZ", "FLAG_ROW": False,
-            "POSITION": pad + _to_itrf(pad, local) if local.any() else pad,
+            "POSITION": place,
             "OFFSET": array(need(row, "offset", "Antenna")),
             "DISH_DIAMETER": float(np.float32(real(need(row, "dishDiameter", "Antenna")))),
         }  # fmt: skip

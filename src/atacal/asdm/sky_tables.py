@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from atacal.asdm.context import Context
 from atacal.asdm.dataset import need
 from atacal.asdm.subtables import Values, fill
 from atacal.asdm.values import array, integer, mjd_s, seconds, start_and_duration, strings, tag
+from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError
 
 DIRECTION_CODES = {
@@ -24,18 +25,9 @@ DIRECTION_CODES = {
 }  # fmt: skip
 
 
-def fill_sky(context: Context, path: str, ephemeris_starts_s: Mapping[int, float]) -> None:
-    """Fill FIELD and SOURCE.
-
-    Parameters
-    ----------
-    context : Context
-    path : str
-        The MeasurementSet.
-    ephemeris_starts_s : mapping of ephemeris id -> seconds
-        Time of the second line of each ephemeris; for fields that have none of their own.
-    """
-    fill(f"{path}/FIELD", _fields(context, ephemeris_starts_s))
+def fill_sky(context: Context, path: str) -> None:
+    """Fill FIELD and SOURCE; what moves gets its place from its ephemeris."""
+    fill(f"{path}/FIELD", _fields(context))
     fill(f"{path}/SOURCE", _sources(context))
 
 
@@ -55,17 +47,16 @@ def _turned(value: Any) -> NDArray[np.float64]:
     return out
 
 
-def _fields(context: Context, starts: Mapping[int, float]) -> Iterator[Values]:
+def _fields(context: Context) -> Iterator[Values]:
     for row in context.asdm.by_tag("Field", "fieldId"):
         get: Any = lambda column, row=row: need(row, column, "Field")  # noqa: E731
         ephemeris = integer(row["ephemerisId"]) if "ephemerisId" in row else -1
-        own = integer(row["time"]) if "time" in row else 0
         code = DIRECTION_CODES.get(row.get("directionCode", "J2000"))
         if code is None:
             raise AsdmError(f"{context.asdm.path}: {row['fieldId']} has the unknown frame {row['directionCode']}")
         yield {
             "NAME": field_name(get("fieldName")), "CODE": get("code"),
-            "TIME": starts[ephemeris] if own == 0 and ephemeris in starts else float(own) * 1e-9,
+            "TIME": field_time(context, row),
             "NUM_POLY": integer(get("numPoly")) - 1, "SOURCE_ID": integer(row.get("sourceId", 0)),
             "EPHEMERIS_ID": ephemeris, "FLAG_ROW": False,
             "DELAY_DIR": _turned(get("delayDir")), "PHASE_DIR": _turned(get("phaseDir")),
@@ -74,7 +65,26 @@ def _fields(context: Context, starts: Mapping[int, float]) -> Iterator[Values]:
         }  # fmt: skip
 
 
+def field_time(context: Context, row: Row) -> float:
+    """Return a field's time [s]: its own, or that of the second line of its ephemeris."""
+    own = integer(row["time"]) if "time" in row else 0
+    ephemeris = context.ephemerides.get(integer(row.get("ephemerisId", -1)))
+    return ephemeris.second_time_s if own == 0 and ephemeris is not None else float(own) * 1e-9
+
+
+def _moving(context: Context) -> dict[int, NDArray[np.float64]]:
+    """Return the places of sources that move, at the time of their first field."""
+    found: dict[int, NDArray[np.float64]] = {}
+    for row in context.asdm.by_tag("Field", "fieldId"):
+        ephemeris = context.ephemerides.get(integer(row.get("ephemerisId", -1)))
+        if ephemeris is not None:
+            source = integer(row.get("sourceId", 0))
+            found.setdefault(source, np.array(ephemeris.direction(field_time(context, row))))
+    return found
+
+
 def _sources(context: Context) -> Iterator[Values]:
+    moving = _moving(context)
     for i, row in enumerate(context.asdm.selected("Source", context.spans)):
         get: Any = lambda column, row=row: need(row, column, "Source")  # noqa: E731
         lines = integer(row.get("numLines", 0))
@@ -90,7 +100,8 @@ def _sources(context: Context) -> Iterator[Values]:
             "SOURCE_ID": integer(get("sourceId")), "TIME": mjd_s(start) + interval / 2.0, "INTERVAL": interval,
             "SPECTRAL_WINDOW_ID": context.spw_ids[tag(get("spectralWindowId"))], "NUM_LINES": lines,
             "NAME": get("sourceName"), "CALIBRATION_GROUP": integer(row.get("calibrationGroup", 0)),
-            "CODE": get("code"), "DIRECTION": _turned(get("direction")), "PROPER_MOTION": array(get("properMotion")),
+            "CODE": get("code"), "PROPER_MOTION": array(get("properMotion")),
+            "DIRECTION": moving.get(integer(get("sourceId")), _turned(get("direction"))),
             "POSITION": array(row["position"]) if "position" in row else None,
             "TRANSITION": strings(row["transition"]) if lines and "transition" in row else None,
             "REST_FREQUENCY": array(row["restFrequency"]) if lines and "restFrequency" in row else None,
