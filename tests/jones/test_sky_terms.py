@@ -7,7 +7,7 @@ import pytest
 
 from atacal.jones import TERMS, Parameters, Sky
 from atacal.jones.horizon import elevations, itrf_directions
-from atacal.jones.position import SPEED_OF_LIGHT_M_S
+from atacal.jones.position import SPEED_OF_LIGHT_M_S, turned
 from atacal.ms.metadata import Field
 
 FREQ = 3.45e11 + 1e9 * np.arange(4)
@@ -61,3 +61,12 @@ def test_directions_turn_with_the_earth_and_agree_with_the_elevation():
     turned = np.arctan2(direction[0, 1], direction[0, 0]) - np.arctan2(direction[1, 1], direction[1, 0])
     np.testing.assert_allclose(turned, 1000.0 * 2 * np.pi / 86164.0905, rtol=1e-4)
     np.testing.assert_allclose(direction[2], direction[1], atol=2e-6)  # a sidereal day later
+
+
+@pytest.mark.parametrize("nchan", [1, 31, 33, 128, 960])
+@pytest.mark.parametrize("bend", [0.0, 1e6])
+def test_products_of_steps_are_the_exponentials(nchan, bend):
+    chan = np.arange(nchan)
+    freq = 3.45e11 - 488281.25 * chan + bend * np.sin(chan)
+    delay = np.array([[1e-11, -3e-12, 0.0], [2e-9, 1e-13, -5e-11]])
+    np.testing.assert_allclose(turned(delay, freq), np.exp(2j * np.pi * delay[:, :, None] * freq), atol=2e-10)

@@ -28,7 +28,7 @@ from atacal.caltables.specs import (
     per_table_spwmap,
 )
 from atacal.caltables.table import CalTable
-from atacal.caltables.table_use import Evaluated, TableUse
+from atacal.caltables.table_use import Evaluated, TableUse, sky_of
 from atacal.errors import ArgumentError, CaltableMismatch
 from atacal.jones import Sky, Term, term_of
 from atacal.ms._tables import opened
@@ -37,6 +37,8 @@ from atacal.ms.metadata import Metadata
 from atacal.ms.stream import Block
 
 log = logging.getLogger("atacal")
+
+_SKIES_KEPT = 16
 
 KEY = np.dtype([("time", np.float64), ("field", np.int32), ("scan", np.int32), ("obs", np.int32)])
 
@@ -127,6 +129,7 @@ class Library:
     metadata: Metadata
     uses: list[TableUse]
     parang: bool = False
+    _skies: dict[bytes, Sky] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(
@@ -220,24 +223,27 @@ class Library:
         self.check_spws([block.spw])
         slot, key = slots_of(block)
         freq_hz = self.metadata.spws[block.spw].chan_freq_hz
-        sky = self._sky(key) if any(use.term.of_sky for use in self.uses) else None
+        sky = self._sky(key)
         tables = [use.evaluate(block.spw, key, freq_hz, sky) for use in self.uses]
         factors = combine(slot, len(key), len(self.metadata.antennas), tables)
         if self.parang:
             self._turn(factors, block, key)
         return factors
 
-    def _sky(self, key: NDArray[Any]) -> Sky:
-        """Return where the sources stand; directions are those seen by the first antenna, as in CASA."""
-        from atacal.jones.horizon import elevations, itrf_directions
+    def _sky(self, key: NDArray[Any]) -> Sky | None:
+        """Return where the sources stand at some times, as far as a term needs it.
 
-        positions = np.array([a.position_m for a in self.metadata.antennas], np.float64)
-        times, of_slot = np.unique(key[["time", "field"]], return_inverse=True)
-        fields = [self.metadata.fields[f] for f in times["field"]]
-        frame = self.metadata.time_frame
-        direction = itrf_directions(times["time"], fields, positions[0], frame)
-        elevation = elevations(times["time"], fields, positions, frame)
-        return Sky(direction[of_slot.reshape(-1)], elevation[of_slot.reshape(-1)])
+        Spws share their times: the last few answers are kept.
+        """
+        needs = {use.term.of_sky for use in self.uses} - {""}
+        if not needs:
+            return None
+        name = key[["time", "field"]].tobytes()
+        if name not in self._skies:
+            while len(self._skies) >= _SKIES_KEPT:
+                self._skies.pop(next(iter(self._skies), b""), None)
+            self._skies[name] = sky_of(self.metadata, key, needs)
+        return self._skies[name] if name in self._skies else sky_of(self.metadata, key, needs)
 
     def _turn(self, factors: Factors, block: Block, key: NDArray[Any]) -> None:
         """Add the parallactic angle to a block's factors."""
@@ -322,7 +328,8 @@ def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Eva
         elif len(gain) == 1:
             chan.append((gain[0], ok[0]))
         else:
-            full.append((gain[one.which], ok[one.which]))
+            every = len(gain) == nslot and np.array_equal(one.which, np.arange(nslot))
+            full.append((gain, ok) if every else (gain[one.which], ok[one.which]))
         if one.weight is not None:
             weight *= one.weight[one.which][:, :nant]
         if one.channel_weight is not None:
@@ -342,11 +349,10 @@ def combine(slot: NDArray[np.int32], nslot: int, nant: int, tables: Sequence[Eva
 def _product(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray[np.complex64] | None, NDArray[np.bool_] | None]:
     if not parts:
         return None, None
-    gain, ok = parts[0][0].astype(np.complex128), parts[0][1].copy()
+    gain, ok = parts[0]
     for other, other_ok in parts[1:]:
-        gain *= other
-        ok &= other_ok
-    return gain.astype(np.complex64), ok
+        gain, ok = gain * other, ok & other_ok
+    return gain.astype(np.complex64), ok.copy() if ok is parts[0][1] else ok
 
 
 def feed_angles(metadata: Metadata, spw: int) -> NDArray[np.float64]:

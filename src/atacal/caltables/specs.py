@@ -191,7 +191,8 @@ def map_fields(gainfield: str, table: CalTable, metadata: Metadata) -> list[NDAr
     wanted = match_fields(gainfield, table.fields)
     found = np.intersect1d(wanted, solved).astype(np.int32)
     if len(found) == 0:
-        names = ", ".join(f"{i} ({table.fields[i].name})" for i in solved if i < len(table.fields))
+        names = ", ".join(f"{i} ({table.fields[i].name})" for i in solved if 0 <= i < len(table.fields))
+        names = names or "no field in particular: leave its gainfield empty"
         raise CaltableMismatch(f"{table.name} has no solutions on gainfield {gainfield!r}; it has them on {names}")
     return [found] * count
 

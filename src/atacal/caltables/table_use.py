@@ -13,6 +13,7 @@ from atacal.caltables.resample import in_frequency
 from atacal.caltables.specs import Interp
 from atacal.caltables.table import CalTable, SpwSolutions
 from atacal.jones import Parameters, Sky, Term
+from atacal.ms.metadata import Metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +151,19 @@ class TableUse:
         weight = self.term.weight(par) if self.calwt and self.term.weight else None
         channel_weight = self.term.channel_weight(par) if self.calwt and self.term.channel_weight else None
         return Evaluated(gain, good, found, which, weight, channel_weight)
+
+
+def sky_of(metadata: Metadata, key: NDArray[Any], needs: set[str]) -> Sky:
+    """Compute where the sources stand; directions are those seen by the first antenna, as in CASA."""
+    from atacal.jones.horizon import elevations, itrf_directions
+
+    positions = np.array([a.position_m for a in metadata.antennas], np.float64)
+    fields = [metadata.fields[f] for f in key["field"]]
+    time, frame = key["time"], metadata.time_frame
+    return Sky(
+        itrf_directions(time, fields, positions[0], frame) if "direction" in needs else None,
+        elevations(time, fields, positions, frame) if "elevation" in needs else None,
+    )
 
 
 def _relative(freq_hz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,13 +19,13 @@ class Sky:
 
     Attributes
     ----------
-    direction : float64 (time, 3)
-        Unit vectors towards the sources, ITRF axes.
-    elevation_rad : float64 (time, antenna)
+    direction : float64 (time, 3), or None
+        Unit vectors towards the sources, ITRF axes; None where no term needs them.
+    elevation_rad : float64 (time, antenna), or None
     """
 
-    direction: NDArray[np.float64]
-    elevation_rad: NDArray[np.float64]
+    direction: NDArray[np.float64] | None = None
+    elevation_rad: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,8 @@ class Term:
         antennas; None for a term that never changes weights.
     channel_weight : callable or None
         The same for each channel (time, antenna, chan, receptor), where a WEIGHT_SPECTRUM is kept.
-    of_sky : bool
-        Whether the factors depend on where the source stands: they are then evaluated at every time.
+    of_sky : {"", "direction", "elevation"}
+        What of the source's place the factors depend on: they are then evaluated at every time.
     of_array : bool
         Whether the parameters are the same in all spws: they stand in the table's spw 0, whatever ``spwmap`` says.
     """
@@ -91,7 +91,7 @@ class Term:
     factor: Callable[[Parameters], Factor]
     weight: Callable[[Parameters], NDArray[np.float64]] | None = None
     channel_weight: Callable[[Parameters], NDArray[np.float64]] | None = None
-    of_sky: bool = False
+    of_sky: str = ""
     of_array: bool = False
 
 

@@ -15,6 +15,7 @@ from atacal.jones.base import Factor, Parameters, Term, both_receptors
 def _loss(par: Parameters) -> NDArray[np.float64]:
     """Return exp(-tau / sin e), (time, antenna, 1, par); 1 below the horizon and for a flagged opacity."""
     assert par.sky is not None
+    assert par.sky.elevation_rad is not None
     sine = np.sin(par.sky.elevation_rad)[:, :, None, None]
     airmass = np.where(sine > 0.0, 1.0 / np.where(sine > 0.0, sine, 1.0), 0.0)
     return np.where(par.ok, np.exp(-par.amplitude * airmass), 1.0)
@@ -30,4 +31,4 @@ def opacity_weight(par: Parameters) -> NDArray[np.float64]:
     return both_receptors(_loss(par))[:, :, 0]
 
 
-OPACITY = Term("TOpac", per_channel=False, factor=opacity_factor, weight=opacity_weight, of_sky=True)
+OPACITY = Term("TOpac", per_channel=False, factor=opacity_factor, weight=opacity_weight, of_sky="elevation")
