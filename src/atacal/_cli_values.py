@@ -18,7 +18,7 @@ FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 WHOLE = frozenset({
     "field", "spw", "antenna", "scan", "timerange", "uvrange", "intent", "correlation", "observation", "array", "feed",
-    "msselect", "gainfield", "interp",
+    "msselect", "gainfield", "interp", "tie",
 })  # fmt: skip
 """Parameters in whose strings a comma has a meaning of its own, so that it does not separate a list's elements."""
 
@@ -149,7 +149,7 @@ class Param:
             return _literal(text)
         if kind.takes_list and text[:1] in ("[", "("):
             return self._bracketed(text)
-        if kind.takes_list and "," in text and self.name not in WHOLE:
+        if kind.takes_list and "," in text and (self.name not in WHOLE or str not in kind.elements):
             return [_scalar(part.strip(), kind.elements, self) for part in text.split(",") if part.strip()]
         if kind.scalars:
             return _scalar(word, kind.scalars, self)

@@ -114,7 +114,7 @@ def test_a_far_antenna_has_no_solutions(block, tmp_path):
     assert read_caltable(tmp_path / "few").solutions[1].flag[:, 4].all()
 
 
-@pytest.mark.parametrize("value", [-5.0, 0.0, 400.0, np.nan])
+@pytest.mark.parametrize("value", [-5.0, 0.0, 320.0, np.nan])
 def test_temperatures_that_cannot_be(block, tmp_path, change, value):
     """Samples with such temperatures are flagged one by one; where there are too many, the antenna is."""
     change(block.path, "DATA", 1, value, times=slice(0, 20))
@@ -332,3 +332,15 @@ def test_what_is_left_is_the_radiometers_noise(tmp_path, new_block):
         noise = PER_MM * np.sqrt(2) * 0.09 * np.sqrt((path_weights(dtdl) ** 2).sum())
         assert (left - factor * there).std() == pytest.approx(noise, rel=0.15)
         assert left.std() < 0.3 * there.std()
+
+
+def test_on_the_command_line():
+    """A tie's commas do not make a list, those of spw numbers do."""
+    from atacal._cli_catalogue import catalogue
+    from atacal._cli_command import params_of
+
+    params = {p.name: p for p in params_of(catalogue()["wvrgcal"].load())}
+    assert params["tie"].value(["target,phasecal"]) == "target,phasecal"
+    assert params["tie"].value(["['a,b', 'c,d']"]) == ["a,b", "c,d"]
+    assert params["spw"].value(["17,19"]) == [17, 19]
+    assert params["refant"].value(["DA41,DV01"]) == ["DA41", "DV01"]

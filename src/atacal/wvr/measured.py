@@ -19,7 +19,7 @@ from atacal.wvr.water import LINE_GHZ, NCHAN
 
 log = logging.getLogger("atacal")
 
-VALID_K = (2.7, 350.0)
+VALID_K = (2.7, 300.0)
 """A temperature outside these limits is no measurement."""
 
 _NEAR_LINE_GHZ = 12.0
