@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from casacore.tables import table
 
-from atacal.errors import ArgumentError, EmptySelection
+from atacal.errors import ArgumentError, EmptySelection, ModelError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.models import SkyModel
 from atacal.ms.selection import Selection, select
@@ -77,8 +77,12 @@ def test_from_fluxscale(sim_ms):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ArgumentError, "Perley-Butler 2017"),
-        ({"standard": "Butler-JPL-Horizons 2012"}, ArgumentError, "not available"),
+        ({"standard": "Perley-Butler 1999"}, ArgumentError, "Perley-Butler 2017"),
+        ({}, ModelError, "none of the sources of Perley-Butler 2017: .*3C286"),
+        ({"fluxdensity": 2.0}, ArgumentError, "standard='manual'"),
+        ({"useephemdir": True}, ArgumentError, "Butler-JPL-Horizons 2012"),
+        ({"standard": "manual", "interpolation": "linear"}, ArgumentError, "no meaning"),
+        ({"standard": "Butler-JPL-Horizons 2012"}, ModelError, "none of the solar-system bodies.*Titan"),
         ({"standard": "manual", "model": "3C286.im"}, ArgumentError, "image models"),
         ({"standard": "manual", "field": "no such"}, Exception, "no such"),
         ({"standard": "fluxscale"}, ArgumentError, "fluxdict"),

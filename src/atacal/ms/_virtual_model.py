@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from atacal.errors import ModelError, WriteError
 from atacal.ms._tables import opened
+from atacal.ms.disc import Disc
 
 Combination = tuple[int, int, int, int]
 """(field, spw, scan, state)."""
@@ -60,11 +61,12 @@ class Spectrum:
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """One source of a model: a point in a direction [rad]."""
+    """One source of a model: a point, or a disc, in a direction [rad]."""
 
     spectrum: Spectrum
     direction_rad: tuple[float, float]
     frame: str = "J2000"
+    disc: Disc | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def read_virtual_models(ms: str | os.PathLike[str]) -> dict[int, list[ComponentL
     Raises
     ------
     ModelError
-        If a model is of a kind that cannot be evaluated: an image, or a component that is not a point.
+        If a model is of a kind that cannot be evaluated: an image, or a component that is neither point nor disc.
     """
     out: dict[int, list[ComponentList]] = {}
     for number, record in _records(ms).items():
@@ -136,8 +138,9 @@ def _component_list(record: dict[str, Any], where: str) -> ComponentList:
 
 def _component(record: dict[str, Any], where: str) -> Component:
     shape, flux = record["shape"], record["flux"]
-    if str(shape["type"]).lower() != "point":
-        raise ModelError(f"{where}: a component has the shape {shape['type']}; only points can be used")
+    kind = str(shape["type"]).lower()
+    if kind not in ("point", "disk"):
+        raise ModelError(f"{where}: a component has the shape {shape['type']}; only points and discs can be used")
     if str(flux.get("polarisation", "Stokes")).lower() != "stokes" or flux.get("unit", "Jy") != "Jy":
         raise ModelError(
             f"{where}: a component's flux is in {flux.get('unit')} as {flux.get('polarisation')}, not Jy Stokes"
@@ -145,11 +148,16 @@ def _component(record: dict[str, Any], where: str) -> Component:
     direction = shape["direction"]
     angles = (_angle_rad(direction["m0"], where), _angle_rad(direction["m1"], where))
     stokes = np.real(np.asarray(flux["value"])).astype(np.float64)
-    return Component(_spectrum(record["spectrum"], stokes, where), angles, str(direction.get("refer", "J2000")))
+    frame = str(direction.get("refer", "J2000"))
+    disc = None
+    if kind == "disk":
+        disc = Disc(*(_angle_rad(shape[axis], where) for axis in ("majoraxis", "minoraxis", "positionangle")))
+    return Component(_spectrum(record["spectrum"], stokes, where), angles, frame, disc)
 
 
 def _angle_rad(quantity: dict[str, Any], where: str) -> float:
-    scale = {"rad": 1.0, "deg": np.pi / 180, "arcsec": np.pi / 648000}.get(quantity["unit"])
+    degree = np.pi / 180
+    scale = {"rad": 1.0, "deg": degree, "arcmin": degree / 60, "arcsec": degree / 3600}.get(quantity["unit"])
     if scale is None:
         raise ModelError(f"{where}: an angle has the unit {quantity['unit']}")
     return float(quantity["value"]) * scale
@@ -182,6 +190,19 @@ def _direction_record(component: Component) -> dict[str, Any]:
         "m1": {"value": component.direction_rad[1], "unit": "rad"},
         "error": {"longitude": dict(zero), "latitude": dict(zero)},
     }
+
+
+def _shape_record(component: Component) -> dict[str, Any]:
+    direction = _direction_record(component)
+    disc = component.disc
+    if disc is None:
+        return {"type": "Point", "direction": direction}
+    zero = {"value": 0.0, "unit": "rad"}
+    axes = {"majoraxis": disc.major_rad, "minoraxis": disc.minor_rad, "positionangle": disc.pa_rad}
+    record: dict[str, Any] = {"type": "Disk", "direction": direction}
+    for name, value in axes.items():
+        record |= {name: {"value": value, "unit": "rad"}, f"{name}error": dict(zero)}
+    return record
 
 
 def _spectrum_record(spectrum: Spectrum) -> dict[str, Any]:
@@ -219,7 +240,7 @@ def _list_record(entry: ComponentList) -> dict[str, Any]:
                 "polarisation": "Stokes",
                 "error": np.zeros(4),
             },
-            "shape": {"type": "Point", "direction": _direction_record(component)},
+            "shape": _shape_record(component),
             "spectrum": _spectrum_record(component.spectrum),
             "label": "",
         }

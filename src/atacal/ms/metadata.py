@@ -287,6 +287,14 @@ def _data_descriptions(ms: str) -> tuple[DataDescription, ...]:
         return tuple(DataDescription(i, int(s), int(p)) for i, (s, p) in enumerate(zip(spws, pols, strict=True)))
 
 
+def ephemeris_ids(ms: str | os.PathLike[str]) -> list[int]:
+    """Return FIELD's EPHEMERIS_ID, by field: -1 where a field has no ephemeris of its own; empty without the column."""
+    with opened(f"{ms}/FIELD") as tab:
+        if "EPHEMERIS_ID" not in tab.colnames() or not tab.nrows():
+            return []
+        return [int(i) for i in tab.getcol("EPHEMERIS_ID")]
+
+
 def _state_intents(ms: str) -> tuple[str, ...]:
     if not os.path.isdir(f"{ms}/STATE"):
         return ()

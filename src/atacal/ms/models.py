@@ -60,7 +60,7 @@ class SkyModel:
     def columns(self) -> tuple[str, ...]:
         """Columns that `block` uses; stream them with the data, or it reads them itself."""
         out: tuple[str, ...] = ("MODEL_DATA",) if self._column else ()
-        if any(not self._central(n, c) for n, lists in self._virtual.items() for e in lists for c in e.components):
+        if any(not self._flat(n, c) for n, lists in self._virtual.items() for e in lists for c in e.components):
             out += ("UVW",)
         return out
 
@@ -71,7 +71,7 @@ class SkyModel:
         lists = [entry for entry in self._virtual[field] if spw in entry.spws]
         if not lists:
             return not self._column
-        if len(lists) > 1 or not all(self._central(field, c) for c in lists[0].components):
+        if len(lists) > 1 or not all(self._flat(field, c) for c in lists[0].components):
             return False
         runs, spw_of = self._ms.runs, self._ms.metadata.ddid_spw
         of_both = (runs.field == field) & (spw_of[runs.ddid] == spw)
@@ -138,7 +138,7 @@ class SkyModel:
     def _same_for_all(self, source: str | int, field: int) -> bool:
         if source == -1:
             return True
-        return all(self._central(int(field), c) for c in self._virtual[int(field)][int(source)].components)
+        return all(self._flat(int(field), c) for c in self._virtual[int(field)][int(source)].components)
 
     def _read_column(self, block: Block) -> NDArray[np.complex64]:
         if "MODEL_DATA" in block.data:
@@ -179,24 +179,64 @@ class SkyModel:
             self._ms.read("UVW", block.segments, uvw)
         total = np.zeros((len(rows), len(freqs), out.shape[2]), np.complex128)
         for component in self._virtual[field][int(source)].components:
-            lmn = self._offsets(md.fields[field], component)
-            turns = (uvw[rows] @ lmn)[:, None] * (freqs / C_M_S)
-            vis = correlations(component.spectrum.at(freqs), md.pols[block.pol].corr_types)
-            total += vis * np.exp(2j * np.pi * turns)[:, :, None]
+            total += visibilities(component, md.fields[field], freqs, md.pols[block.pol].corr_types, uvw[rows])
         out[rows] = total
 
-    def _central(self, field: int, component: Component) -> bool:
-        return bool(np.all(np.abs(self._offsets(self._ms.metadata.fields[field], component)[:2]) < _AT_CENTRE_RAD))
+    def _flat(self, field: int, component: Component) -> bool:
+        """Whether a component looks the same to all baselines."""
+        return component.disc is None and _central(_offsets(self._ms.metadata.fields[field], component))
 
-    def _offsets(self, field: Field, component: Component) -> NDArray[np.float64]:
-        """Return (l, m, n - 1) of a component against its field's phase centre."""
-        ra, dec = _in_frame(component, field.frame)
-        ra0, dec0 = field.phase_dir_rad
-        # differences of nearly equal angles, so that a component at the phase centre is at zero exactly
-        dra, ddec = ra - ra0, dec - dec0
-        el = np.cos(dec) * np.sin(dra)
-        em = np.sin(ddec) + 2 * np.cos(dec) * np.sin(dec0) * np.sin(dra / 2) ** 2
-        return np.array([el, em, -(el**2 + em**2) / (1 + np.sqrt(1 - el**2 - em**2))])
+
+def visibilities(
+    component: Component,
+    field: Field,
+    freq_hz: NDArray[np.float64],
+    corr_types: Sequence[int],
+    uvw_m: NDArray[np.float64],
+) -> NDArray[np.complex128]:
+    """Return what a component looks like.
+
+    Parameters
+    ----------
+    component : Component
+    field : Field
+        The field, for its phase centre.
+    freq_hz : float64 (chan,)
+    corr_types : sequence of int
+        casacore's Stokes codes.
+    uvw_m : float64 (row, 3)
+
+    Returns
+    -------
+    complex128 (row, chan, corr)
+        [Jy]
+
+    Raises
+    ------
+    ModelError
+    """
+    vis = correlations(component.spectrum.at(freq_hz), corr_types)
+    seen = np.ones((len(uvw_m), len(freq_hz))) if component.disc is None else component.disc.visibility(uvw_m, freq_hz)
+    lmn = _offsets(field, component)
+    if not _central(lmn):
+        seen = seen * np.exp(2j * np.pi * (uvw_m @ lmn)[:, None] * (freq_hz / C_M_S))
+    whole: NDArray[np.complex128] = vis * seen[:, :, None]
+    return whole
+
+
+def _central(lmn: NDArray[np.float64]) -> bool:
+    return bool(np.all(np.abs(lmn[:2]) < _AT_CENTRE_RAD))
+
+
+def _offsets(field: Field, component: Component) -> NDArray[np.float64]:
+    """Return (l, m, n - 1) of a component against its field's phase centre."""
+    ra, dec = _in_frame(component, field.frame)
+    ra0, dec0 = field.phase_dir_rad
+    # differences of nearly equal angles, so that a component at the phase centre is at zero exactly
+    dra, ddec = ra - ra0, dec - dec0
+    el = np.cos(dec) * np.sin(dra)
+    em = np.sin(ddec) + 2 * np.cos(dec) * np.sin(dec0) * np.sin(dra / 2) ** 2
+    return np.array([el, em, -(el**2 + em**2) / (1 + np.sqrt(1 - el**2 - em**2))])
 
 
 def _in_frame(component: Component, frame: str) -> tuple[float, float]:

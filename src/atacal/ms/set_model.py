@@ -1,4 +1,4 @@
-"""Writing point-source models: to the MODEL_DATA column, or as CASA's virtual models."""
+"""Writing models of points and discs: to the MODEL_DATA column, or as CASA's virtual models."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from atacal.ms._virtual_model import (
     remove_virtual_models,
 )
 from atacal.ms.columns import ensure_column
+from atacal.ms.disc import Disc
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.models import SkyModel, correlations
+from atacal.ms.metadata import Field, Spw
+from atacal.ms.models import SkyModel, correlations, visibilities
 from atacal.ms.selected import Selected
 from atacal.ms.stream import stream
 
@@ -36,10 +38,16 @@ class ModelSpectrum:
         I, Q, U, V in every channel.
     power_law : (float64 (4,), float, float), optional
         Where the values follow one: Stokes [Jy], spectral index, reference frequency [Hz].
+    disc : Disc, optional
+        Else it is a point.
+    direction_rad : tuple of 2 floats, optional
+        J2000; else it is at the phase centre.
     """
 
     values_jy: NDArray[np.float64]
     power_law: tuple[NDArray[np.float64], float, float] | None = None
+    disc: Disc | None = None
+    direction_rad: tuple[float, float] | None = None
 
 
 Spectra = Mapping[tuple[int, int], ModelSpectrum]
@@ -61,12 +69,22 @@ def set_column(ms: MeasurementSet, selected: Selected, spectra: Spectra) -> None
     md, runs = ms.metadata, selected.runs
     for i in range(len(runs)):
         dd = md.ddids[int(runs.ddid[i])]
-        vis = correlations(spectra[int(runs.field[i]), dd.spw].values_jy, md.pols[dd.pol].corr_types)
+        given, field = spectra[int(runs.field[i]), dd.spw], md.fields[int(runs.field[i])]
+        corr_types, freqs = md.pols[dd.pol].corr_types, md.spws[dd.spw].chan_freq_hz
+        vis = correlations(given.values_jy, corr_types)
+        everywhere = given.disc is None and given.direction_rad is None
+        component = _component(given, field, md.spws[dd.spw])
         what = f"spw {dd.spw} of {ms.path}"
-        step = block_bytes(for_data(), vis.size * 8, what, blocks=1, cap=_ROWS_BYTES) // (vis.size * 8) or 1
+        row_bytes = vis.size * (8 if everywhere else 48)
+        step = block_bytes(for_data(), row_bytes, what, blocks=1, cap=_ROWS_BYTES) // row_bytes or 1
         for row0 in range(int(runs.row0[i]), int(runs.row0[i] + runs.nrow[i]), step):
             count = min(step, int(runs.row0[i] + runs.nrow[i]) - row0)
-            rows = np.broadcast_to(vis.astype(np.complex64), (count, *vis.shape)).copy()
+            if everywhere:
+                rows = np.broadcast_to(vis.astype(np.complex64), (count, *vis.shape)).copy()
+            else:
+                uvw = np.empty((count, 3))
+                ms.read("UVW", [(row0, count)], uvw)
+                rows = visibilities(component, field, freqs, corr_types, uvw).astype(np.complex64)
             ms.write("MODEL_DATA", [(row0, count)], rows)
 
 
@@ -105,8 +123,7 @@ def set_virtual(ms: MeasurementSet, selected: Selected, spectra: Spectra) -> Non
         for spw in sorted(s for f, s in spectra if f == number):
             of_both = (runs.field == number) & (spw_of == spw)
             keys = set(zip(runs.scan[of_both].tolist(), runs.state[of_both].tolist(), strict=True))
-            component = Component(_spectrum(spectra[number, spw], md.spws[spw].chan_freq_hz, md.spws[spw].frame),
-                                  field.phase_dir_rad, field.frame)  # fmt: skip
+            component = _component(spectra[number, spw], field, md.spws[spw])
             lists.append(
                 ComponentList(
                     components=(component,),
@@ -115,6 +132,13 @@ def set_virtual(ms: MeasurementSet, selected: Selected, spectra: Spectra) -> Non
                 )
             )
         put_virtual_models(ms.path, number, field.source_id, lists)
+
+
+def _component(given: ModelSpectrum, field: Field, spw: Spw) -> Component:
+    spectrum = _spectrum(given, spw.chan_freq_hz, spw.frame)
+    if given.direction_rad is not None:
+        return Component(spectrum, given.direction_rad, "J2000", given.disc)
+    return Component(spectrum, field.phase_dir_rad, field.frame, given.disc)
 
 
 def _spectrum(given: ModelSpectrum, freqs: NDArray[np.float64], frame: str) -> Spectrum:

@@ -12,7 +12,6 @@ from atacal.errors import ArgumentError
 
 log = logging.getLogger("atacal")
 
-STANDARDS = ("manual", "fluxscale")
 _FORMAT = "{field Id: {spw Id: {fluxd: [I,Q,U,V] in Jy}, 'fieldName':field name }}"
 
 
@@ -41,7 +40,7 @@ def setjy(
     usescratch: bool = True,
     ismms: bool = False,
 ) -> dict[str, Any]:
-    """Set the model of calibrators to point sources of known flux density.
+    """Set the model of calibrators: points of known flux density, and the discs of planets, moons and asteroids.
 
     Parameters
     ----------
@@ -63,13 +62,17 @@ def setjy(
         Observation ids.
     scalebychan : bool
         Scale the flux density channel by channel; False: one value for each spw, that of its central channel (a
-        single spectral index is followed channel by channel all the same, as in CASA).
+        single spectral index is followed channel by channel all the same, as in CASA). For a solar-system body the
+        one value is the mean over the spw.
     standard : str
-        manual: the flux density given here; fluxscale: those in fluxdict. No others are available.
+        manual: the flux density given here; fluxscale: those in fluxdict. Quasars, as points: Perley-Butler 2017,
+        Perley-Butler 2013, Perley-Butler 2010, Scaife-Heald 2012, Stevens-Reynolds 2016, Perley-Taylor 99,
+        Perley-Taylor 95, Perley 90, Baars. Solar-system bodies, as discs: Butler-JPL-Horizons 2012, with the discs that
+        CASA takes; Butler-JPL-Horizons 2012 true disc, with their true flattening and orientation.
     model : str
         Image models are not available: leave it empty.
     listmodels : bool
-        Say which standards there are, and do nothing.
+        Say which standards and bodies there are, and do nothing.
     fluxdensity : float or list of float
         With standard manual: I, or [I, Q, U, V], in Jy at reffreq; -1 for 1 Jy.
     spix : float or list of float
@@ -85,9 +88,10 @@ def setjy(
     fluxdict : dict
         With standard fluxscale: what the task fluxscale returned.
     useephemdir : bool
-        Only for solar-system objects, which are not available: leave it False.
+        With a solar-system standard: the body is where its ephemeris has it (as seen from the Earth's centre), not at
+        the phase centre.
     interpolation : str
-        Only for tabulated standards, which are not available: leave it at nearest.
+        With a quasar that varies (3C48, 3C138, 3C147), between the standard's epochs: nearest, linear, cubic, spline.
     usescratch : bool
         True: write the model to the MODEL_DATA column; False: keep it as a virtual model in the SOURCE table.
     ismms : bool
@@ -104,61 +108,107 @@ def setjy(
     NoSuchTable, TableLocked, ArgumentError, SelectionError, EmptySelection, ModelError, DiskFull, WriteError
     """
     parameters = dict(locals())
-    from atacal.flux.manual import manual_flux
+    from atacal.flux.known import model_lists
+    from atacal.flux.set_flux import field_models
+    from atacal.ms.add_column import add_column
     from atacal.ms.history import task_messages, write_history
     from atacal.ms.measurement_set import MeasurementSet
-    from atacal.ms.selection import Selection, select
+    from atacal.ms.selection import Selection
+    from atacal.ms.set_model import set_column, set_virtual
     from atacal.ms.transaction import transaction
 
     messages = task_messages("setjy", parameters)
     if listmodels:
-        log.info("setjy: available standards: %s; no image models", ", ".join(STANDARDS))
+        for line in model_lists():
+            log.info("setjy: %s", line)
         return {}
-    _check(standard, model, useephemdir, interpolation)
+    _check(standard, model, fluxdensity, useephemdir, interpolation)
     chosen = Selection(
         field=field, spw=spw, intent=intent, scan=scan if selectdata or scan else "",
         timerange=timerange, observation=str(observation),
     )  # fmt: skip
+    manual = {"spix": spix, "reffreq": reffreq, "polindex": polindex, "polangle": polangle, "rotmeas": rotmeas}
     answer: dict[str, Any] = {}
     with MeasurementSet(vis) as ms:
         if standard == "manual":
-            flux = manual_flux(
-                fluxdensity, spix=spix, reffreq=reffreq, polindex=polindex, polangle=polangle, rotmeas=rotmeas
-            )
-            given = [(chosen, flux)]
+            known = _manual(ms, chosen, fluxdensity, manual)
+        elif standard == "fluxscale":
+            known = _from_fluxscale(ms, chosen, fluxdict or {})
         else:
-            given = _from_fluxscale(fluxdict or {}, chosen, ms.metadata)
-        selected = [(select(ms, what), flux) for what, flux in given]
-        written = _written(ms, [one for one, _ in selected]) if usescratch else {}
+            known = _tabulated(ms, chosen, standard, useephemdir, interpolation, usescratch)
+        models = []
+        for selected, flux_of in known:
+            spectra, entries = field_models(ms.metadata, selected, flux_of, scalebychan)
+            models.append((selected, spectra))
+            for number, entry in entries.items():
+                answer.setdefault(number, {}).update(entry)
+        written = _written(ms, [selected for selected, _ in models]) if usescratch else {}
     with transaction(vis, "setjy", **written, subtables=("SOURCE", "HISTORY")) as inside:
         with MeasurementSet(inside, writable=usescratch) as ms:
-            for one, flux in selected:
-                for number, entry in _set_fluxes(ms, one, flux, scalebychan, usescratch).items():
-                    answer.setdefault(number, {}).update(entry)
+            for selected, spectra in models:
+                if usescratch:
+                    add_column(ms, "MODEL_DATA")
+                    set_column(ms, selected, spectra)
+                else:
+                    set_virtual(ms, selected, spectra)
         write_history(inside, "setjy", messages)
     return answer | {"format": _FORMAT}
 
 
-def _check(standard: str, model: str, useephemdir: bool, interpolation: str) -> None:
-    if standard not in STANDARDS:
-        raise ArgumentError(
-            f"setjy: standard={standard!r} is not available; there are {' and '.join(STANDARDS)}. Give the flux "
-            "density with standard='manual', fluxdensity=[I,Q,U,V], spix, reffreq"
-        )
+def _check(standard: str, model: str, fluxdensity: Any, useephemdir: bool, interpolation: str) -> None:
+    from atacal.flux.quasars import standards
+    from atacal.flux.solar_system import STANDARD, TRUE_DISC
+
+    bodies, quasars = (STANDARD, TRUE_DISC), standards()
+    known = ["manual", "fluxscale", *quasars, *bodies]
+    if standard not in known:
+        raise ArgumentError(f"setjy: standard={standard!r} is not available; there are {', '.join(known)}")
     if model:
         raise ArgumentError(f"setjy: model={model!r}: image models are not available; leave it empty")
-    if useephemdir or interpolation != "nearest":
-        raise ArgumentError("setjy: useephemdir and interpolation have no meaning for the standards that are available")
+    if standard not in ("manual", "fluxscale") and np.any(np.atleast_1d(np.asarray(fluxdensity, float))[:1] > 0):
+        raise ArgumentError(f"setjy: fluxdensity={fluxdensity!r} counts only with standard='manual', not {standard!r}")
+    if useephemdir and standard not in bodies:
+        raise ArgumentError(
+            f"setjy: useephemdir=True has no meaning with standard={standard!r}, only with {STANDARD!r}"
+        )
+    if interpolation != "nearest" and standard not in quasars:
+        raise ArgumentError(f"setjy: interpolation={interpolation!r} has no meaning with standard={standard!r}")
 
 
-def _from_fluxscale(fluxdict: Mapping[str, Any], chosen: Any, metadata: Any) -> list[tuple[Any, Any]]:
-    """Return, for each field of fluxscale's answer that is selected, its selection and its fitted spectrum."""
+def _manual(ms: Any, chosen: Any, fluxdensity: Any, arguments: dict[str, Any]) -> list[tuple[Any, Any]]:
+    from atacal.flux.manual import manual_flux
+    from atacal.flux.set_flux import GivenFlux
+    from atacal.ms.selection import select
+
+    flux = GivenFlux(manual_flux(fluxdensity, **arguments))
+    return [(select(ms, chosen), lambda number: flux)]
+
+
+def _tabulated(
+    ms: Any, chosen: Any, standard: str, useephemdir: bool, interpolation: str, usescratch: bool
+) -> list[tuple[Any, Any]]:
+    from atacal.flux.known import body_fluxes, quasar_fluxes
+    from atacal.flux.quasars import standards
+    from atacal.ms.selection import select
+
+    selected = select(ms, chosen)
+    if standard in standards():
+        return [(selected, quasar_fluxes(ms, selected, standard, interpolation))]
+    return [(selected, body_fluxes(ms, selected, standard, useephemdir, usescratch))]
+
+
+def _from_fluxscale(ms: Any, chosen: Any, fluxdict: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Return, for each field of fluxscale's answer that is selected, what is selected of it and its fitted spectrum."""
     from dataclasses import replace
 
     from atacal.flux.manual import manual_flux
-    from atacal.ms.selection import parse_field
+    from atacal.flux.set_flux import GivenFlux
+    from atacal.ms.selection import parse_field, select
 
-    fields = {str(f) for f in parse_field(chosen.field, metadata)} if chosen.field else None
+    def always(flux: GivenFlux) -> Any:
+        return lambda number: flux
+
+    fields = {str(f) for f in parse_field(chosen.field, ms.metadata)} if chosen.field else None
     out = []
     for number, entry in fluxdict.items():
         if not str(number).isdigit() or (fields is not None and str(number) not in fields):
@@ -173,7 +223,7 @@ def _from_fluxscale(fluxdict: Mapping[str, Any], chosen: Any, metadata: Any) -> 
             flux = manual_flux(value, spix=indices, reffreq=f"{reference!r}Hz")
         else:
             flux = manual_flux(list(np.atleast_1d(entry[good[0]]["fluxd"])))
-        out.append((replace(chosen, field=str(number), spw=spw), flux))
+        out.append((select(ms, replace(chosen, field=str(number), spw=spw)), always(GivenFlux(flux))))
     if not out:
         raise ArgumentError("setjy: standard='fluxscale', but fluxdict has no flux density of a selected field")
     return out
@@ -189,38 +239,3 @@ def _written(ms: Any, selected: list[Any]) -> dict[str, Any]:
         return {"columns": ("MODEL_DATA",)}
     segments = {(int(a), int(n)) for one in selected for a, n in zip(one.runs.row0, one.runs.nrow, strict=True)}
     return {"rows": {"MODEL_DATA": sorted(segments)}}
-
-
-def _set_fluxes(ms: Any, selected: Any, flux: Any, scalebychan: bool, usescratch: bool) -> dict[str, Any]:
-    """Set the model of what is selected; return CASA's dict of it."""
-    from atacal.ms.add_column import add_column
-    from atacal.ms.set_model import ModelSpectrum, set_column, set_virtual
-
-    md = ms.metadata
-    spectra, answer = {}, {}
-    spw_of = md.ddid_spw[selected.runs.ddid]
-    for number in sorted(set(selected.runs.field.tolist())):
-        entry: dict[str, Any] = {"fieldName": md.fields[number].name}
-        for spw in sorted(set(spw_of[selected.runs.field == number].tolist())):
-            freqs = md.spws[spw].chan_freq_hz
-            values = flux.at(freqs)
-            middle = values[:, len(freqs) // 2]
-            if not scalebychan and not flux.is_power_law:
-                values = np.repeat(middle[:, None], len(freqs), axis=1)
-            power = (np.array(flux.stokes_jy), flux.spix[0], flux.ref_freq_hz) if flux.is_power_law else None
-            if power is None and not scalebychan:
-                power = (middle, 0.0, float(freqs[len(freqs) // 2]))
-            spectra[number, spw] = ModelSpectrum(values, power)
-            shown = values[:, 0] if scalebychan else middle
-            entry[str(spw)] = {"fluxd": shown.copy()}
-            log.info(
-                "setjy: %s (field %d) spw %d: [I=%.5g, Q=%.5g, U=%.5g, V=%.5g] Jy @ %.6g Hz",
-                md.fields[number].name, number, spw, *shown, freqs[0 if scalebychan else len(freqs) // 2],
-            )  # fmt: skip
-        answer[str(number)] = entry
-    if usescratch:
-        add_column(ms, "MODEL_DATA")
-        set_column(ms, selected, spectra)
-    else:
-        set_virtual(ms, selected, spectra)
-    return answer
