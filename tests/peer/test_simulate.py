@@ -46,6 +46,7 @@ CALIBRATE = """
 import os
 result = {"folder": os.getcwd()}
 flagdata(vis=vis, mode="manual", autocorr=True, spw="5~20", flagbackup=False)
+flagdata(vis=vis, mode="manual", intent="*POINTING*,*SIDEBAND_RATIO*,*ATMOSPHERE*", flagbackup=False)
 flagcmd(vis=vis, inpmode="table", useapplied=True, action="apply", flagbackup=False)
 flagdata(vis=vis, mode="shadow", flagbackup=False)
 for f in manual:
