@@ -199,7 +199,8 @@ def test_commands_can_be_kept(clean: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("what", "error"),
-    [({"mode": "rflag"}, ArgumentError), ({"antenna": "NOWHERE"}, EmptySelection), ({"growtime": 3.0}, ArgumentError),
+    [({"mode": "rflag"}, ArgumentError), ({"antenna": "NOWHERE"}, EmptySelection), ({"timecutoff": 3.0}, ArgumentError),
+     ({"mode": "extend", "growtime": 130.0}, ArgumentError), ({"mode": "extend", "ntime": "soon"}, ArgumentError),
      ({"action": "maybe"}, ArgumentError), ({"mode": "list", "inpfile": "/no/such/file"}, ArgumentError)],
 )  # fmt: skip
 def test_bad_arguments_change_nothing(clean: Path, what: dict[str, Any], error: type[Exception]) -> None:

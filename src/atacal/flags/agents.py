@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from atacal.ms.selected import Selected
 from atacal.ms.stream import Block
 
 
+@runtime_checkable
 class RowAgent(Protocol):
     """Flags whole rows (within the selected channels and correlations)."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from atacal.errors import ArgumentError
 from atacal.ms.selection import Selection
 
-MODES = ("manual", "clip", "quack", "shadow", "elevation", "unflag", "summary")
+MODES = ("manual", "clip", "quack", "shadow", "elevation", "extend", "unflag", "summary")
 SELECTION_KEYS = (
     "field", "spw", "antenna", "uvrange", "timerange", "scan", "intent", "array", "observation", "feed",
 )  # fmt: skip
@@ -23,11 +23,15 @@ MODE_KEYS: dict[str, dict[str, Any]] = {
     "quack": {"quackmode": "beg", "quackinterval": 1.0, "quackincrement": False},
     "shadow": {"tolerance": 0.0, "addantenna": ""},
     "elevation": {"lowerlimit": 0.0, "upperlimit": 90.0},
+    "extend": {
+        "ntime": "scan", "combinescans": False, "extendpols": True, "growtime": 50.0, "growfreq": 50.0,
+        "growaround": False, "flagneartime": False, "flagnearfreq": False,
+    },
     "summary": {"spwchan": False, "spwcorr": False, "basecnt": False, "fieldcnt": False, "name": "Summary"},
 }  # fmt: skip
 """Every mode's own parameters and CASA's defaults, in the order in which CASA saves them."""
 
-_OTHER_MODES = ("tfcrop", "rflag", "antint", "extend")
+_OTHER_MODES = ("tfcrop", "rflag", "antint")
 _ALL_KEYS = {key for keys in MODE_KEYS.values() for key in keys}
 
 
@@ -122,6 +126,11 @@ def _check(command: Command, where: str) -> None:
             raise ArgumentError(f"{where}: quackmode={p['quackmode']!r}; it can be beg, endb, end or tail")
         if float(p["quackinterval"]) <= 0:
             raise ArgumentError(f"{where}: quackinterval={p['quackinterval']!r} must be greater than zero seconds")
+    if command.mode == "extend":
+        seconds_of(p["ntime"])
+        for key in ("growtime", "growfreq"):
+            if not 0.0 <= float(p[key]) <= 100.0:
+                raise ArgumentError(f"{where}: {key}={p[key]!r} must be a percentage, 0 to 100")
     if command.mode == "clip":
         limits = p["clipminmax"]
         if not isinstance(limits, (list, tuple)) or len(limits) not in (0, 2):
@@ -129,6 +138,28 @@ def _check(command: Command, where: str) -> None:
         for key, default in (("channelavg", False), ("timeavg", False)):
             if p[key] != default:
                 raise ArgumentError(f"{where}: {key}={p[key]!r}: clipping of averaged data is not built into atacal")
+
+
+def seconds_of(ntime: str | float) -> float:
+    """Return the length of time that is looked at together [s]; 0 is a whole scan.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    text = str(ntime).strip()
+    if text == "scan":
+        return 0.0
+    for unit, factor in (("min", 60.0), ("s", 1.0), ("", 1.0)):
+        if text.endswith(unit):
+            try:
+                value = float(text.removesuffix(unit)) * factor
+            except ValueError:
+                break
+            if value >= 0:
+                return value
+            break
+    raise ArgumentError(f"flagdata: ntime={ntime!r} must be 'scan' or a length of time such as 30.0, '30s' or '5min'")
 
 
 def merged(commands: Iterable[Command]) -> list[Command]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from atacal.ms.selected import Selected
 from atacal.ms.selection import Selection, select
 from atacal.ms.stream import Block, stream
 from atacal.ms.transaction import real_name
+
+if TYPE_CHECKING:
+    from atacal.flags.extend import Extend
 
 _log = logging.getLogger("atacal")
 
@@ -49,13 +52,13 @@ class Outcome:
 
 
 @dataclass
-class _Task:
+class Task:
     """A command ready to run."""
 
     outcome: Outcome
     selected: Selected
     runs: NDArray[np.bool_]
-    agent: RowAgent | Clip | Summary
+    agent: RowAgent | Clip | Summary | Extend
     value: bool
     whole_rows: bool
     exact: NDArray[np.bool_] | None = None
@@ -116,11 +119,11 @@ def run_commands(
     return outcomes
 
 
-def _uvw(tasks: list[_Task]) -> set[str]:
+def _uvw(tasks: list[Task]) -> set[str]:
     return {"UVW"} if any(task.selected.uv is not None for task in tasks) else set()
 
 
-def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | None:
+def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> Task | None:
     """Make a command ready to run; None if it matches nothing and is one of several."""
     command = outcome.command
     names = stored_correlations(command.correlation)
@@ -139,7 +142,7 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> _Task | Non
     # CASA leaves FLAG_ROW alone as soon as any spw is named, even with all of its channels
     inrow = bool(command.selection.spw.strip() or command.correlation.strip())
     agent = _agent(command, ms, selected)
-    return _Task(outcome, selected, runs, agent, command.value, not inrow, exact)
+    return Task(outcome, selected, runs, agent, command.value, not inrow, exact)
 
 
 def _select(ms: MeasurementSet, selection: Selection) -> Selected:
@@ -164,11 +167,15 @@ def _row_mask(ms: MeasurementSet, selected: Selected) -> NDArray[np.bool_]:
     return mask
 
 
-def _agent(command: Command, ms: MeasurementSet, selected: Selected) -> RowAgent | Clip | Summary:
+def _agent(command: Command, ms: MeasurementSet, selected: Selected) -> RowAgent | Clip | Summary | Extend:
     if command.mode == "clip":
         return Clip(command, ms)
     if command.mode == "summary":
         return Summary(command, ms.metadata)
+    if command.mode == "extend":
+        from atacal.flags.extend import Extend
+
+        return Extend(command)
     if command.mode == "quack":
         return Quack(command, ms, selected)
     if command.mode == "shadow":
@@ -189,7 +196,7 @@ def union_of(ms: MeasurementSet, runs: NDArray[np.bool_]) -> Selected:
     )
 
 
-def run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selected, *, write: bool) -> None:
+def run_block(ms: MeasurementSet, block: Block, tasks: list[Task], union: Selected, *, write: bool) -> None:
     """Apply all commands to a block, and write what changed."""
     flag, flag_row = block["FLAG"], block["FLAG_ROW"]
     changed, changed_rows = False, False
@@ -222,11 +229,11 @@ def run_block(ms: MeasurementSet, block: Block, tasks: list[_Task], union: Selec
         ms.write("FLAG_ROW", block.segments, flag_row)
 
 
-def _cells(block: Block, task: _Task) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _cells(block: Block, task: Task) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.flatnonzero(task.selected.channels[block.spw]), np.flatnonzero(task.selected.corrs[block.pol])
 
 
-def _count(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_], union: Selected) -> None:
+def _count(block: Block, flag: NDArray[np.bool_], task: Task, wanted: NDArray[np.bool_], union: Selected) -> None:
     chan, corr = _cells(block, task)
     rows = np.flatnonzero(wanted)
     assert isinstance(task.agent, Summary)
@@ -234,7 +241,7 @@ def _count(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[n
     task.outcome.selected += len(rows) * len(chan) * len(corr)
 
 
-def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _apply(block: Block, flag: NDArray[np.bool_], task: Task, wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Flag (or unflag) what a task asks for in a block, in place; return the rows it is about."""
     chan, corr = _cells(block, task)
     task.outcome.selected += int(wanted.sum()) * len(chan) * len(corr)
@@ -247,7 +254,7 @@ def _apply(block: Block, flag: NDArray[np.bool_], task: _Task, wanted: NDArray[n
         if new.any():
             flag[index] ^= new
         return rows
-    assert not isinstance(task.agent, Summary)
+    assert isinstance(task.agent, RowAgent)
     rows = np.flatnonzero(task.agent.rows(block, wanted))
     if len(chan) == flag.shape[1] and len(corr) == flag.shape[2]:
         count = int((flag[rows] != task.value).sum())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from atacal.errors import ArgumentError
-from atacal.flags.commands import MODE_KEYS, Command, make_command
+from atacal.flags.commands import MODE_KEYS, Command, make_command, seconds_of
 from atacal.flags.lines import buffer_pair, line_text, parse_line, widened
 
 _SAVED_SELECTION = ("field", "spw", "array", "feed", "scan", "antenna", "uvrange", "timerange", "intent", "observation")
@@ -69,6 +69,8 @@ def entry_of(given: Mapping[str, Any]) -> Entry:
     words = {key: _plain(given[key]) for key in _SAVED_SELECTION}
     words |= {key: _plain(given[key]) for key in MODE_KEYS[mode]}
     words |= {"mode": mode, "correlation": str(given["correlation"]).upper()}
+    if "ntime" in words:
+        words["ntime"] = seconds_of(words["ntime"])
     if "clipminmax" in words:
         words["clipminmax"] = [float(limit) for limit in words["clipminmax"]]
     if "datacolumn" in words:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from atacal.errors import EmptySelection
 from atacal.flags.backup import backup
 from atacal.flags.commands import Command, merged
 from atacal.flags.engine import Outcome
 from atacal.ms._tables import opened
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.transaction import real_name, transaction
 
 _log = logging.getLogger("atacal")
 
@@ -62,16 +66,80 @@ def run(
 
         outcomes = run_on_caltable(path, commands, write=write, ready=ready)
     else:
-        from atacal.flags.engine import run_commands
-        from atacal.ms.measurement_set import MeasurementSet
-
-        alone = len(commands) == 1
-        with MeasurementSet(path, writable=write) as ms:
-            outcomes = run_commands(ms, merged(commands), write=write, ready=ready, alone=alone)
+        stages = _stages(merged(commands))
+        if not write and len(stages) > 1:  # what comes later looks at what came before
+            return _tried(path, commands)
+        outcomes = _run_stages(path, stages, write=write, ready=ready, alone=len(commands) == 1)
     for outcome in outcomes:
         if outcome.matched and outcome.summary is None:
             _say(outcome, write=write)
     return [o.summary for o in outcomes if o.summary is not None]
+
+
+def _stages(commands: Sequence[Command]) -> list[list[Command]]:
+    """Cut a list where a command looks at the data baseline by baseline."""
+    out: list[list[Command]] = []
+    for command in commands:
+        if out and command.mode != "extend" and out[-1][-1].mode != "extend":
+            out[-1].append(command)
+        else:
+            out.append([command])
+    return out
+
+
+def _run_stages(
+    path: str | os.PathLike[str], stages: list[list[Command]], *, write: bool, ready: Callable[[], object], alone: bool
+) -> list[Outcome]:
+    """Run lists of commands one after the other."""
+    from atacal.flags.engine import run_commands
+    from atacal.flags.extend import run_extend
+
+    outcomes: list[Outcome] = []
+    with MeasurementSet(path, writable=write) as ms:
+        if len(stages) > 1 or stages[0][0].mode == "extend":
+            _check_selections(ms, [c for stage in stages for c in stage])
+            ready()
+            ready = _nothing
+        for stage in stages:
+            if stage[0].mode == "extend":
+                outcomes.append(Outcome(stage[0]))
+                run_extend(ms, outcomes[-1], write=write, alone=alone)
+                continue
+            try:
+                outcomes += run_commands(ms, stage, write=write, ready=ready, alone=alone)
+            except EmptySelection:
+                if len(stages) == 1:
+                    raise
+                outcomes += [Outcome(command, matched=False) for command in stage]
+    return outcomes
+
+
+def _check_selections(ms: MeasurementSet, commands: Sequence[Command]) -> None:
+    """Raise if a selection cannot be read, or if none matches anything, before anything is written."""
+    from atacal.flags.engine import prepare
+
+    if len(commands) == 1:
+        prepare(ms, Outcome(commands[0]), alone=True)
+    elif all(prepare(ms, Outcome(command), alone=False) is None for command in commands):
+        raise EmptySelection(f"none of the {len(commands)} flag commands matches any data of {real_name(str(ms.path))}")
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Discard(Exception):
+    """Ends a transaction that is to leave no trace."""
+
+
+def _tried(path: str | os.PathLike[str], commands: Sequence[Command]) -> list[dict[str, Any]]:
+    """Run commands on a double of the table that is then thrown away."""
+    reports: list[dict[str, Any]] = []
+    with suppress(_Discard), transaction(path, "flagdata", columns=("FLAG", "FLAG_ROW")) as inside:
+        reports = run(inside, commands, write=True)
+        _log.info("Nothing of this is written")
+        raise _Discard
+    return reports
 
 
 def _say(outcome: Outcome, *, write: bool) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 from atacal.errors import ArgumentError
 
 _UNUSED = {
-    "ntime": "scan", "combinescans": False, "timecutoff": 4.0, "freqcutoff": 3.0, "timefit": "line",
+    "timecutoff": 4.0, "freqcutoff": 3.0, "timefit": "line",
     "freqfit": "poly", "maxnpieces": 7, "flagdimension": "freqtime", "usewindowstats": "none", "halfwin": 1,
     "extendflags": True, "winsize": 3, "timedev": "", "freqdev": "", "timedevscale": 5.0, "freqdevscale": 5.0,
     "spectralmax": 1000000.0, "spectralmin": 0.0, "antint_ref_antenna": "", "minchanfrac": 0.6, "verbose": False,
-    "extendpols": True, "growtime": 50.0, "growfreq": 50.0, "growaround": False, "flagneartime": False,
-    "flagnearfreq": False, "display": "", "writeflags": True,
+    "display": "", "writeflags": True,
 }  # fmt: skip
 
 
@@ -104,7 +103,8 @@ def flagdata(
         MeasurementSet or calibration table.
     mode : str
         manual: all that is selected; clip: by value; quack: the begin or end of scans; shadow: antennas behind
-        others; elevation: sources too low or too high; unflag; summary: count; list: many commands in one pass.
+        others; elevation: sources too low or too high; extend: grow the flags that are there; unflag; summary:
+        count; list: many commands in one pass.
     autocorr : bool
         manual: only the autocorrelations (of correlators, not of water-vapour radiometers).
     inpfile : str or list
@@ -167,41 +167,41 @@ def flagdata(
     upperlimit : float
         elevation: flag above [deg].
     ntime : str or float
-        Of the modes tfcrop, rflag and extend, which are not built in; only its default.
+        extend: what is looked at together: scan, or a length of time (30.0, '30s', '5min').
     combinescans : bool
-        See ntime.
+        extend: look at all scans of a field together.
     timecutoff : float
-        See ntime.
+        Of the modes tfcrop and rflag, which are not built in; only its default.
     freqcutoff : float
-        See ntime.
+        See timecutoff.
     timefit : str
-        See ntime.
+        See timecutoff.
     freqfit : str
-        See ntime.
+        See timecutoff.
     maxnpieces : int
-        See ntime.
+        See timecutoff.
     flagdimension : str
-        See ntime.
+        See timecutoff.
     usewindowstats : str
-        See ntime.
+        See timecutoff.
     halfwin : int
-        See ntime.
+        See timecutoff.
     extendflags : bool
-        See ntime.
+        See timecutoff.
     winsize : int
-        See ntime.
+        See timecutoff.
     timedev : str, float or list
-        See ntime.
+        See timecutoff.
     freqdev : str, float or list
-        See ntime.
+        See timecutoff.
     timedevscale : float
-        See ntime.
+        See timecutoff.
     freqdevscale : float
-        See ntime.
+        See timecutoff.
     spectralmax : float
-        See ntime.
+        See timecutoff.
     spectralmin : float
-        See ntime.
+        See timecutoff.
     antint_ref_antenna : str
         Of the mode antint, which is not built in; only its default.
     minchanfrac : float
@@ -209,17 +209,17 @@ def flagdata(
     verbose : bool
         See antint_ref_antenna.
     extendpols : bool
-        See ntime.
+        extend: flag all correlations of what is flagged in one.
     growtime : float
-        See ntime.
+        extend: flag a channel at all times if it is flagged at this percentage of them or more; 0: never.
     growfreq : float
-        See ntime.
+        extend: flag all channels of an integration if this percentage of them or more is flagged; 0: never.
     growaround : bool
-        See ntime.
+        extend: flag what has more than four flagged neighbours in time and frequency.
     flagneartime : bool
-        See ntime.
+        extend: flag the integrations before and after flagged ones.
     flagnearfreq : bool
-        See ntime.
+        extend: flag the channels beside flagged ones.
     minrel : float
         summary: leave out entries with a smaller flagged fraction.
     maxrel : float
