@@ -113,7 +113,7 @@ def nothing(path: Path) -> None:
 CASES = {
     "flagdata manual": (nothing, "flagdata X.ms --antenna 2 --no-flagbackup"),
     "flagdata clip": (nothing, "flagdata X.ms --mode clip --clipminmax 0,0.5 --no-flagbackup"),
-    "flagdata extend": (with_version, "flagdata X.ms --mode extend --growtime 5 --flagneartime --no-flagbackup"),
+    "flagdata extend": (with_version, "flagdata X.ms --mode extend --growfreq 5 --no-flagbackup"),
     "flagdata unflag": (with_version, "flagdata X.ms --mode unflag --no-flagbackup"),
     "flagdata list": (with_list, "flagdata X.ms --mode list --inpfile list.txt --no-flagbackup"),
     "flagdata savepars": (nothing, "flagdata X.ms --scan 3 --savepars --no-flagbackup"),
