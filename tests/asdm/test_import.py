@@ -110,8 +110,9 @@ def test_what_is_written(make_asdm, mode, count):
     assert len(column(ms, "TIME")) == 4 * count
 
 
-def test_autocorrelations_alone_are_floats(make_asdm):
-    ms = imported(make_asdm(mode="AUTO_ONLY", wvr=False))
+@pytest.mark.parametrize(("mode", "output"), [("AUTO_ONLY", "ca"), ("CROSS_AND_AUTO", "ao")])
+def test_autocorrelations_alone_are_floats(make_asdm, mode, output):
+    ms = imported(make_asdm(mode=mode, wvr=False), ocorr_mode=output)
     with table(str(ms), ack=False) as tab:
         assert "FLOAT_DATA" in tab.colnames()
         assert "DATA" not in tab.colnames()

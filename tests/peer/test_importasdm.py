@@ -154,7 +154,9 @@ def test_small_asdms(casa, writer, tmp_path, case):
         tolerances["UVW"] = EPHEMERIS_UVW_M
     assert compare(ours, casas, tolerances) == []
     if options.get("wvr_corrected_data") == "both":
-        assert compare(*(p.with_name(f"{p.stem}-wvr-corrected.ms") for p in (ours, casas)), tolerances) == []
+        others = [p.with_name(f"{p.stem}-wvr-corrected.ms") for p in (ours, casas)]
+        # CASA gives the second MeasurementSet no flag commands
+        assert compare(*others, tolerances, leave_out=("FLAG_CMD",)) == []
     versions = [p.with_name(p.name + ".flagversions") / "flags.Original" for p in (ours, casas)]
     with table(str(versions[0]), ack=False) as a, table(str(versions[1]), ack=False) as b:
         assert a.nrows() == b.nrows()

@@ -95,7 +95,7 @@ class MainRows:
         ]
 
     def is_complex(self) -> bool:
-        """Whether the data are complex: cross-correlations, or autocorrelations of all products."""
+        """Whether the data to write are complex: cross-correlations, or autocorrelations of all products."""
         pols = [
             integer(need(r, "numCorr", "Polarization"))
             for r in self.context.asdm.by_tag("Polarization", "polarizationId")
@@ -104,7 +104,7 @@ class MainRows:
         used = {need(r, "configDescriptionId", "Main") for r in self.context.asdm.rows("Main")}
         for name in used:
             config = self._configs[name]
-            if config.correlation_mode != "AUTO_ONLY":
+            if config.correlation_mode != "AUTO_ONLY" and self.wanted.output != "ao":
                 return True
             if any(pols[tag(dds[d]["polOrHoloId"])] > 2 for d in config.dds):
                 return True
