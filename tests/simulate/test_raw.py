@@ -238,6 +238,25 @@ def test_faults_are_in_the_data(made):
     assert truth.refant not in {f.antenna for f in truth.faults if f.kind not in ("late", "flagged")}
 
 
+def test_the_flux_ratios_to_expect_are_near_one_and_rise_with_the_tsys_of_a_lower_field(tmp_path):
+    truth = simulate(tmp_path / "E.ms", raw=True, noise=False, faults=False, nant=6, seed=2)
+    ratio = truth.raw["expected_flux_ratio"]
+    assert set(ratio) == {s.name for s in truth.sources}
+    np.testing.assert_allclose(ratio["J1550+0527"], 1.0)
+    a = truth.arrays()
+    for field, name in ((0, "J1517-2422"), (2, "J1650-2943")):
+        for k, spw in enumerate(truth.raw["science_spws"]):
+            power = []
+            for f in (field, 1):
+                at = np.isin(a["subscan"], [
+                    i for i, s in enumerate(truth.raw["subscans"]) if s["purpose"] == "science" and s["field"] == f
+                ])  # fmt: skip
+                power.append((np.abs(a[f"gain_{spw}"][at]) ** 2).mean(axis=(0, 2)))
+            drift = np.median(power[0] / power[1])
+            # the target, whose Tsys the phase calibrator takes, stands lower
+            assert ratio[name][k] / drift == pytest.approx(1.0 if field == 0 else 1.012, abs=0.006)
+
+
 def test_antenna_offsets_delay_the_signal(made):
     _, truth = made
     a = truth.arrays()

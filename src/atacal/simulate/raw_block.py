@@ -15,6 +15,7 @@ from atacal.ms.space import require_space
 from atacal.progress import track
 from atacal.simulate.array import DISH_M
 from atacal.simulate.raw_air import PATH_PER_WATER, make_air, measure_tsys, wvr_temperatures
+from atacal.simulate.raw_expected import TSYS_ROLE, expected_flux_ratio
 from atacal.simulate.raw_instrument import kelvin_per_jy, make_raw_instrument
 from atacal.simulate.raw_layout import REF_FREQ_HZ, raw_schedule, raw_size, raw_windows, science_windows, windows_of
 from atacal.simulate.raw_rows import RawBlock, RawRows, raw_rows
@@ -125,10 +126,8 @@ class RawJob:
             "science_spws": [w.id for w in science],
             "tsys_spws": sorted(tsys.values()),
             "tsys_spw_of": {str(w.id): tsys[w.baseband] for w in science},
-            "tsys_fields": {
-                role: (role if role in ("bandpass", "flux") else "target")
-                for role in ("bandpass", "flux", "phase", "check", "target")
-            },
+            "tsys_fields": TSYS_ROLE,
+            "expected_flux_ratio": expected_flux_ratio(block, self.measured),
             "kelvin_per_jy": {str(w.id): kelvin_per_jy(w.centre_freq_hz) for w in science},
             "antpos": {"antenna": ",".join(wrong), "parameter": [v for n in wrong for v in offsets[n]]},
             "dish_m": DISH_M,

@@ -1,0 +1,58 @@
+"""How far a perfect fluxscale of a raw block comes from its truth: by drifts of the gains and errors of the Tsys."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atacal.simulate.raw_air import Measured, system_temperature
+from atacal.simulate.raw_layout import RawWindow, science_windows
+from atacal.simulate.raw_rows import RawBlock
+
+TSYS_ROLE = {"bandpass": "bandpass", "flux": "flux", "phase": "target", "check": "target", "target": "target"}
+"""Whose system temperatures a field takes."""
+
+
+def expected_flux_ratio(block: RawBlock, measured: Measured) -> dict[str, list[float]]:
+    """Return measured over true flux density that the block itself implies, by field and science window.
+
+    The median over antennas of |g|^2 times the Tsys that was applied over the true one, divided by that of the flux
+    calibrator; without integrations in which the antenna was late or in a shadow.
+    """
+    out: dict[str, list[float]] = {s.name: [] for s in block.sources}
+    roles = [s.role for s in block.sources]
+    dead = {f.antenna_id for f in block.instrument.faults if f.kind in ("dead_polarization", "low_gain")}
+    usable = [i for i in range(block.instrument.array.nant) if i not in dead]
+    for w in science_windows(block.windows):
+        tdm = next(o for o in block.windows if o.kind == "tdm" and o.baseband == w.baseband)
+        power = [_power(block, measured, w, tdm, field) for field in range(len(roles))]
+        reference = power[roles.index("flux")]
+        for source, mine in zip(block.sources, power, strict=True):
+            out[source.name].append(float(np.nanmedian((mine / reference)[usable])))
+    return out
+
+
+def _power(block: RawBlock, measured: Measured, w: RawWindow, tdm: RawWindow, field: int) -> NDArray[np.float64]:
+    """Return the mean power gain of each antenna that is left after Tsys, float64 (antenna,)."""
+    ins, air, total, count = block.instrument, block.air, 0.0, 0.0
+    role = TSYS_ROLE[block.sources[field].role]
+    mine = np.flatnonzero(
+        (measured.spw == tdm.id) & [block.sources[block.subscans[k].field].role == role for k in measured.subscan]
+    )
+    times = np.unique(measured.time_mjd_s[mine])
+    spectra = np.array([measured.tsys_k[mine[measured.time_mjd_s[mine] == t]] for t in times])
+    for k, s in enumerate(block.subscans):
+        if s.purpose != "science" or s.field != field:
+            continue
+        true = system_temperature(ins.trx_k[tdm.id], air.sky_k[tdm.id][k], air.tau[tdm.id], float(air.airmass[k]))
+        at = float(np.interp(s.time_mjd_s.mean(), times, np.arange(len(times))))
+        low = min(int(at), max(len(times) - 2, 0))
+        high = min(low + 1, len(times) - 1)
+        applied = spectra[low] + (spectra[high] - spectra[low]) * (at - low)
+        ratio = np.median(applied / true, axis=1)  # (antenna, receptor)
+        here = ins.subscan == k
+        good = (ins.shadow[here] == 1) & (ins.source_share[here] == 1)
+        power = (np.abs(ins.gain[w.id][here]) ** 2 * ratio).mean(axis=2)
+        total, count = total + np.where(good, power, 0).sum(axis=0), count + good.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(total / count, np.float64)
