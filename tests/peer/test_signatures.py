@@ -13,7 +13,7 @@ from atacal.tasks import task_names
 
 pytestmark = pytest.mark.peer
 
-NOT_IN_CASATASKS = {"plotms", "plotcal"}
+NOT_IN_CASATASKS = {"plotms", "plotcal", "fixsyscaltimes", "tsysspwmap"}
 """Tasks that CASA has in other packages, or had once."""
 PARTIAL = {"plotbandpass"}
 """Tasks that leave out some of CASA's parameters."""
