@@ -214,7 +214,7 @@ for n, given in enumerate(cases):
             for spw in ("0", "1", "2"):
                 expected, found = there[str(n)][number][spw]["fluxd"], here[number][spw]["fluxd"]
                 what = json.dumps([given, fields[int(number)][0], spw])
-                # CASA keeps coefficients in single precision, and its epochs are up to a day off (a leap year never ends)
+                # CASA keeps coefficients in single precision, and its epochs are up to a day off
                 rtol = 3e-4 if "interpolation" in given else 1e-5
                 np.testing.assert_allclose(found, expected, rtol=rtol, err_msg=what)
         if n < 2:
