@@ -12,7 +12,7 @@ from atacal.asdm.asis import copy_tables
 from atacal.asdm.context import make_context
 from atacal.asdm.dataset import Asdm
 from atacal.asdm.ephemeris import read_ephemerides, write_ephemerides
-from atacal.asdm.main_rows import MainRows, Wanted
+from atacal.asdm.main_rows import MainRows, Wanted, merged
 from atacal.asdm.online_flags import OnlineFlag
 from atacal.asdm.setup_tables import fill_setup
 from atacal.asdm.sky_tables import fill_sky
@@ -103,7 +103,7 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
             main.close()
             raise
         try:
-            for block in rows.blocks():
+            for block in merged(rows.blocks()):
                 if column == "FLOAT_DATA":
                     block["FLOAT_DATA"] = block.pop("DATA").real
                 writer.append(block)

@@ -298,7 +298,7 @@ class MainRows:
         return self._columns(s, k, data, flags, times, lengths, interval, pairs, 2.0, uvw.reshape(-1, 3))
 
     def _seen(self, s: _Subscan, time: float) -> NDArray[np.float64]:
-        key = (time, s.field, s.config.name)
+        key = (time, s.field, tuple(s.config.antennas))
         if key not in self._cache:
             if len(self._cache) > 4096:
                 self._cache.clear()
@@ -342,6 +342,26 @@ class MainRows:
         block["FLAG"] = np.zeros(data.shape, bool) if flags is None else np.ascontiguousarray(flags)
         block["FLAG_ROW"] = np.zeros(nrow, bool) if flags is None else np.asarray(flags[:, 0].all(axis=1))
         return block
+
+
+def merged(blocks: Iterator[Block], limit: int = BLOCK_BYTES // 4) -> Iterator[Block]:
+    """Put small blocks whose cells have one shape together, so that fewer and larger ones are written."""
+    waiting: list[Block] = []
+    size = 0
+    for block in blocks:
+        if waiting and (block["DATA"].shape[1:] != waiting[0]["DATA"].shape[1:] or size > limit):
+            yield _together(waiting)
+            waiting, size = [], 0
+        waiting.append(block)
+        size += block["DATA"].nbytes
+    if waiting:
+        yield _together(waiting)
+
+
+def _together(blocks: list[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
 
 
 def _dump_times(bdf: Bdf, parts: list[Part]) -> tuple[list[float], list[float]]:
