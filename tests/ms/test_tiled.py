@@ -274,7 +274,7 @@ def test_past_the_cache_nothing_is_lost(past_the_cache, tmp_path_factory, parts,
 
 
 def test_slow_direct_access_is_given_up(past_the_cache, tmp_path):
-    file = SharedFile(tmp_path / "f", writable=True, size=100_000, once=True)
+    file = SharedFile(tmp_path / "f", writable=True, size=100_000)
     file._direct_bytes, file._direct_seconds = 100 << 20, 100.0
     assert file._direct(90_000, 50_000) == -1
     file.write(4096, np.full(50_000, 7, np.uint8))

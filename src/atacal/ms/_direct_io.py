@@ -1,9 +1,8 @@
 """Files that several threads read and write at once, at places they name, without Python's lock.
 
-Large files whose contents are needed once are written and read past the kernel's page cache (``O_DIRECT``): giving out
-pages for gigabytes that nobody asks for again soon costs more than the disk does (measured in docs/benchmark.md). Where
-that is refused or slow, the cache is used. So it is for what the next task will read, a column that applycal has made,
-unless it is too large to stay in the cache anyway.
+Large files pass the kernel's page cache by (``O_DIRECT``) where their contents are not in it, when they are written and
+when they are read once: giving out pages for gigabytes costs more than the disk does (measured in docs/benchmark.md).
+What the cache has already is read and written there, and where direct access is refused or slow, the cache is used.
 """
 
 from __future__ import annotations
@@ -32,9 +31,6 @@ _TRIAL_BYTES = 64 << 20
 _SLOW = 150e6
 """A thread whose direct access is slower than this gives it up: the cache takes what comes, reads ahead [bytes/s]."""
 
-_CACHED_SHARE = 0.25
-"""Files up to this share of the machine's memory are expected to stay in the cache until the next task."""
-
 _bounce = threading.local()
 
 
@@ -48,8 +44,7 @@ class SharedFile:
     size : int, optional
         Make a new file (or cut an old one) of this length, with room on the disk for all of it [bytes].
     once : bool
-        What is read or written will hardly be read again soon: take it from the cache if it is there, but do not put it
-        there.
+        What is read will hardly be read again soon: take it from the cache if it is there, but do not put it there.
 
     Raises
     ------
@@ -73,7 +68,6 @@ class SharedFile:
                 reserve(self.path, size, self.path.name)
                 os.ftruncate(self._fd, size)
             self._size = os.fstat(self._fd).st_size
-            self._passes_by = once or self._size > _CACHED_SHARE * _memory_bytes()
         except BaseException:
             self.close()
             raise
@@ -147,7 +141,7 @@ class SharedFile:
             if self._cached is None:
                 self._cached = _pages_in_cache(self._fd, self._size)
         pages = self._cached[offset // mmap.PAGESIZE : (offset + length - 1) // mmap.PAGESIZE + 1]
-        return bool(pages.all())
+        return bool(len(pages)) and bool(pages.all())
 
     def write(self, offset: int, values: NDArray) -> None:
         """Write a C-contiguous array at ``offset`` [bytes].
@@ -158,8 +152,8 @@ class SharedFile:
         """
         data = values.reshape(-1).view(np.uint8).data
         try:
-            direct = self._direct(offset + len(data), len(data)) if self._passes_by else -1
-            if direct < 0:
+            direct = self._direct(offset + len(data), len(data))
+            if direct < 0 or self._is_cached(offset, len(data)):
                 _write(self._fd, offset, data)
                 return
             begin = -(-offset // _ALIGN) * _ALIGN
@@ -192,10 +186,6 @@ class SharedFile:
         """Measure how fast direct access is; roughly, threads overtake each other here."""
         self._direct_seconds += time.perf_counter() - begun
         self._direct_bytes += length
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _write(fd: int, offset: int, view: memoryview) -> None:

@@ -97,7 +97,7 @@ class NewRows:
                 self._cubes[column] = NewTiledColumn(
                     folder, int(info["SEQNR"]), dtype, str(info["NAME"]),
                     _vector_tile if vector else tile_maker(kind), rows=None if vector else rows,
-                    default_tile=tile, big_endian=table.endianformat() == "big", once=True,
+                    default_tile=tile, big_endian=table.endianformat() == "big",
                 )  # fmt: skip
         except BaseException:
             self.abandon()

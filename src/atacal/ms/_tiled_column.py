@@ -184,8 +184,6 @@ class NewTiledColumn(TiledColumn):
         The tile that casacore knows, for cells of other shapes: (corr, chan, row).
     big_endian : bool
         The table's byte order.
-    once : bool
-        The column will not be read soon: see `SharedFile`.
 
     Raises
     ------
@@ -204,13 +202,12 @@ class NewTiledColumn(TiledColumn):
         default_tile: Sequence[int],
         rows: Mapping[tuple[int, ...], int] | None = None,
         big_endian: bool = False,
-        once: bool = False,
     ) -> None:
         self._new = TiledHeader(
             "TiledShapeStMan", big_endian, seqnr, 0, (TYPES[np.dtype(dtype).name],), name, 0, len(default_tile), [-1],
             [Cube((), (), -1, extensible=False)], tuple(default_tile),
         )  # fmt: skip
-        super().__init__(table, seqnr, writable=True, once=once)
+        super().__init__(table, seqnr, writable=True)
         self._tile_of, self._numbers = tile, dict[tuple[int, ...], int]()
         try:
             for cell, count in (rows or {}).items():
@@ -230,9 +227,7 @@ class NewTiledColumn(TiledColumn):
             tile[0] = min(tile[0], max(nrow, 1))
         cube = Cube((*cell[::-1], 0), tuple(tile[::-1]), number)
         tiles = _Tiles(self.header, cube, self.dtype, None)
-        tiles.file = SharedFile(
-            f"{self._base}_TSM{number}", writable=True, size=tiles.bytes_of(nrow or 0), once=self._once
-        )
+        tiles.file = SharedFile(f"{self._base}_TSM{number}", writable=True, size=tiles.bytes_of(nrow or 0))
         self.header.cubes.append(cube)
         self.header.files.append(0)
         self._numbers[cell], self._files[number], self._cubes[number] = number, tiles.file, tiles
