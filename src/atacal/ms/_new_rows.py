@@ -18,7 +18,7 @@ from atacal.ms.columns import item_bytes, tile_maker, value_type
 from atacal.ms.space import require_space
 from atacal.threads import WORKERS
 
-BLOCKS_IN_FLIGHT = 2
+BLOCKS_IN_FLIGHT = 4
 """Blocks that are being written while the next is made."""
 
 
@@ -87,7 +87,7 @@ class NewRows:
         self._table, self._path, self.nrow = table, path, 0
         self._cubes: dict[str, NewTiledColumn] = {}
         self._pending: deque[list[Future[None]]] = deque()
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="atacal-writer")
+        self._pool = ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="atacal-writer")
         try:
             for column in ("WEIGHT", "SIGMA", *cubes):
                 kind, dtype = value_type(column)
