@@ -45,7 +45,7 @@ def boolean(value: Any) -> bool:
 def tag(value: Any) -> int:
     """Return the number of an identifier: 3 of ``Antenna_3``."""
     number = str(value).strip().rpartition("_")[2]
-    if not number.isdigit():
+    if not (number.isascii() and number.isdigit()):
         raise AsdmError(f"{value!r} is not an identifier such as Antenna_3")
     return int(number)
 

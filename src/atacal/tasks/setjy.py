@@ -40,7 +40,7 @@ def setjy(
     usescratch: bool = True,
     ismms: bool = False,
 ) -> dict[str, Any]:
-    """Set the model of calibrators: points of known flux density, and the discs of planets, moons and asteroids.
+    """Set the model of calibrators: points of known flux, discs of planets, moons and asteroids.
 
     Parameters
     ----------
