@@ -81,7 +81,7 @@ def choose_scans(text: str, there: set[tuple[int, int]]) -> set[tuple[int, int]]
         block: int | None = None
         if ":" in part:
             head, _, part = part.partition(":")
-            if not head.strip().isdigit():
+            if not (head.isascii() and head.strip().isdigit()):
                 raise _bad_scans(text)
             block = int(head)
         members = {s for s in there if block is None or s[0] == block}
