@@ -2,7 +2,7 @@
 
     python tools/refresh_solar_system.py .../site-packages/casadata/__data__
 
-CASA's data package (https://pypi.org/project/casadata/, GNU LGPL) has text tables of brightness temperature and flux
+The Python package `casadata` that comes with CASA (GNU LGPL) has text tables of brightness temperature and flux
 density (``alma/SolarSystemModels``), JPL-Horizons ephemerides (``ephemerides/JPL-Horizons``) and the coefficients of
 the quasar standards (``nrao/VLA/standards``): 300 MB. What setjy needs of them is a few MB:
 
