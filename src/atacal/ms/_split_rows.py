@@ -19,7 +19,7 @@ from atacal.ms.average import (
     sigma_to_weight,
     weight_to_sigma,
 )
-from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.measurement_set import MeasurementSet, Segment, joined
 from atacal.ms.metadata import DataDescription
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
@@ -158,7 +158,7 @@ class SplitRows:
         ddid = int(runs.ddid[numbers[0]])
         dd = self.ms.metadata.ddids[ddid]
         spw, ncorr = self.ms.metadata.spws[dd.spw], self.ms.metadata.pols[dd.pol].ncorr
-        segments = _merged(pieces)
+        segments = joined(pieces)
         nrow = sum(count for _, count in segments)
         out = {c: self._scalar(c, segments) for c in _SCALARS}
         uvw = np.empty((nrow, 3))
@@ -352,13 +352,3 @@ def _groups(runs: RowRuns, keys: Sequence[str]) -> Iterator[tuple[int, int]]:
         changed[1:] |= values[1:] != values[:-1]
     edges = np.flatnonzero(changed).tolist()
     yield from zip([0, *edges], [*edges, len(runs)], strict=True)
-
-
-def _merged(pieces: Sequence[Segment]) -> list[Segment]:
-    out: list[Segment] = []
-    for row0, count in pieces:
-        if out and sum(out[-1]) == row0:
-            out[-1] = (out[-1][0], out[-1][1] + count)
-        else:
-            out.append((row0, count))
-    return out

@@ -26,6 +26,17 @@ Segment = tuple[int, int]
 NewColumn = Callable[[int, str], NewTiledColumn]
 
 
+def joined(segments: Iterable[Segment]) -> list[Segment]:
+    """Join stretches that touch each other."""
+    out: list[Segment] = []
+    for row0, count in segments:
+        if out and sum(out[-1]) == row0:
+            out[-1] = (out[-1][0], out[-1][1] + count)
+        else:
+            out.append((row0, count))
+    return out
+
+
 class MeasurementSet:
     """A MeasurementSet on disk.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atacal.errors import MissingColumn
 from atacal.memory import block_bytes, for_data
-from atacal.ms.measurement_set import MeasurementSet, Segment
+from atacal.ms.measurement_set import MeasurementSet, Segment, joined
 from atacal.ms.metadata import Spw
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
@@ -231,22 +231,11 @@ def _plan(
         yield ddid, numbers, segments
 
 
-def _merged(segments: list[Segment]) -> list[Segment]:
-    """Join stretches that touch each other."""
-    out: list[Segment] = []
-    for row0, count in segments:
-        if out and out[-1][0] + out[-1][1] == row0:
-            out[-1] = (out[-1][0], out[-1][1] + count)
-        else:
-            out.append((row0, count))
-    return out
-
-
 def _read(ms: MeasurementSet, selected: Selected, columns: Sequence[str], entry: _Entry, channels: Channels) -> Block:
     ddid, numbers, pieces = entry
     dd = ms.metadata.ddids[ddid]
     spw, ncorr = ms.metadata.spws[dd.spw], ms.metadata.pols[dd.pol].ncorr
-    segments = _merged(pieces)
+    segments = joined(pieces)
     run = np.repeat(np.array(numbers, np.int64), [count for _, count in pieces])
     nrow, nchan, picked = len(run), _nchan(spw, channels), channels.get(spw.id, ALL_CHANNELS)
     data: dict[str, NDArray] = {}
