@@ -316,12 +316,16 @@ def test_intent(text: str, expected: list[int]) -> None:
 def test_missing_intent() -> None:
     with pytest.raises(EmptySelection, match="OBSERVE_TARGET#ON_SOURCE"):
         parse_intent("*SIDEBAND*,*POINTING*", META)
+    with pytest.raises(EmptySelection, match=r"nothing matches '\*POINTING\*'"):
+        parse_intent("*PHASE*,*POINTING*", META)
 
 
 def test_one_of_several_intents_is_missing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING", "atacal"):
-        assert parse_intent("*PHASE*,*POINTING*", META) == parse_intent("*PHASE*", META)
+        assert parse_intent("*PHASE*,*POINTING*", META, partial=True) == parse_intent("*PHASE*", META)
     assert "nothing matches '*POINTING*'" in caplog.text
+    with pytest.raises(EmptySelection, match="nothing matches"):
+        parse_intent("*SIDEBAND*,*POINTING*", META, partial=True)
 
 
 @pytest.mark.parametrize(

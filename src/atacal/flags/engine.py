@@ -146,11 +146,11 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> Task | None
 
 
 def _select(ms: MeasurementSet, selection: Selection) -> Selected:
-    """Select as CASA's flagging does: correlations that some data lack are picked where there are any of them."""
+    """Select as CASA's flagging does: correlations and intents that some data lack are picked where there are any."""
     names = {name for name in selection.correlation.replace(",", " ").split() if name}
     if not names or any(c in selection.correlation for c in ":;"):
-        return select(ms, selection)
-    selected = select(ms, replace(selection, correlation=""))
+        return select(ms, selection, partial_intent=True)
+    selected = select(ms, replace(selection, correlation=""), partial_intent=True)
     pols = ms.metadata.pols
     corrs = {p: np.array([name in names for name in pols[p].corrs]) for p in selected.corrs}
     if not any(mask.any() for mask in corrs.values()):

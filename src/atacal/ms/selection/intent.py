@@ -20,7 +20,7 @@ GRAMMAR = Grammar(
 )
 
 
-def parse_intent(text: str, meta: Metadata) -> list[int]:
+def parse_intent(text: str, meta: Metadata, *, partial: bool = False) -> list[int]:
     """Read an intent expression.
 
     Parameters
@@ -28,6 +28,9 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
     text : str
         Empty means all states.
     meta : Metadata
+    partial : bool
+        Pass over a part that matches no intent, with a warning, when others do. So does CASA's flagging, for recipes
+        name the intents of every kind of block; its other tasks refuse.
 
     Returns
     -------
@@ -38,8 +41,7 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
     ------
     SelectionError
     EmptySelection
-        If nothing matches. A part that matches no intent, beside others that do, is worth a warning, as in CASA:
-        recipes name the intents of every kind of block.
+        If nothing matches, or, unless ``partial``, any part of the expression.
     """
     count = len(meta.state_intents)
     if not text.strip():
@@ -61,7 +63,7 @@ def parse_intent(text: str, meta: Metadata) -> list[int]:
     if bracket:
         cursor.expect(")", what="')'")
     cursor.end()
-    if not ids:
+    if not ids or (missing and not partial):
         what = f": nothing matches {', '.join(map(repr, missing))}" if missing else " matches nothing"
         raise EmptySelection(f"intent selection {text!r}{what}; {_there(meta)}")
     if missing:

@@ -70,7 +70,9 @@ def _as_text(name: str, value: object) -> str:
     raise ArgumentError(f"{name}={value!r}: a selection is text, an integer or a list of them")
 
 
-def select(ms: MeasurementSet, selection: Selection | None = None, *, autocorr: bool = True) -> Selected:
+def select(
+    ms: MeasurementSet, selection: Selection | None = None, *, autocorr: bool = True, partial_intent: bool = False
+) -> Selected:
     """Find what a selection picks.
 
     Parameters
@@ -80,6 +82,8 @@ def select(ms: MeasurementSet, selection: Selection | None = None, *, autocorr: 
         None selects everything.
     autocorr : bool
         Whether an empty antenna expression includes the autocorrelations.
+    partial_intent : bool
+        Pass over intents that the data do not have, when they have others of those asked for.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def select(ms: MeasurementSet, selection: Selection | None = None, *, autocorr: 
     steps: list[tuple[str, str, NDArray[np.bool_]]] = []
     if what.spw or what.correlation:
         steps.append(("spw and correlation", f"{what.spw} {what.correlation}".strip(), known & keep[runs.ddid * known]))
-    steps += _by_run(ms, what)
+    steps += _by_run(ms, what, partial_intent)
     mask = known.copy()
     for name, text, step in steps:
         if not (mask & step).any():
@@ -131,13 +135,13 @@ def select(ms: MeasurementSet, selection: Selection | None = None, *, autocorr: 
     return result
 
 
-def _by_run(ms: MeasurementSet, what: Selection) -> list[tuple[str, str, NDArray[np.bool_]]]:
+def _by_run(ms: MeasurementSet, what: Selection, partial_intent: bool) -> list[tuple[str, str, NDArray[np.bool_]]]:
     """Return, for every expression on an id column, its name, its text and the runs that match."""
     runs, meta = ms.runs, ms.metadata
     parsers: tuple[tuple[str, str, NDArray, Callable[[str], list[int] | NDArray]], ...] = (
         ("field", what.field, runs.field, lambda t: parse_field(t, meta)),
         ("scan", what.scan, runs.scan, lambda t: parse_scan(t, runs.scan.tolist())),
-        ("intent", what.intent, runs.state, lambda t: parse_intent(t, meta)),
+        ("intent", what.intent, runs.state, lambda t: parse_intent(t, meta, partial=partial_intent)),
         ("observation", what.observation, runs.obs, lambda t: parse_observation(t, runs.obs.tolist())),
         ("array", what.array, runs.array, lambda t: parse_array(t, runs.array.tolist())),
     )
