@@ -129,9 +129,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 def _keep_freed_memory() -> None:
     """Have the C library keep freed arrays for the next ones, in one pool for all threads, for the rest of the process.
 
-    Left to itself it gives large arrays back to the system, and a pool to each thread. Blocks are made and freed all the
-    time; a page that comes back from the system is filled with zeros first, which took a tenth to a fifth of the time of
-    a solve (measured: 25,000 pages in a bandpass solve, 500 with this).
+    Left to itself it gives large arrays back to the system, and a pool to each thread. Blocks are made and freed all
+    the time; a page that comes back from the system is filled with zeros first, which took a tenth to a fifth of the
+    time of a solve (measured: 25,000 pages in a bandpass solve, 500 with this).
     """
     for option, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, DEFAULT_LIMIT), (_TRIM_THRESHOLD, DEFAULT_LIMIT)):
         _set_malloc(option, value)
