@@ -1,16 +1,19 @@
 """Comparisons with the real CASA, in an environment of its own.
 
 ``make peer`` builds that environment (tools/setup_peer.sh) in ``$ATACAL_PEER``, by default ``~/.cache/atacal-peer``,
-and runs these tests. CASA always runs in another process: its libraries and ours must not meet.
+and runs these tests. CASA always runs in another process (casa_server.py): its libraries and ours must not meet.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
+import signal
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +21,6 @@ import pytest
 
 CASA_SECONDS = 300
 """A CASA script that takes longer than this hangs."""
-
-_HEADER = """\
-import json as _json, sys as _sys
-import numpy as np
-import casatools
-from casatasks import *
-import casatasks
-_inputs = _json.load(open(_sys.argv[1]))
-globals().update(_inputs)
-"""
-
-_FOOTER = """
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, complex):
-        return [value.real, value.imag]
-    return value
-
-
-with open(_sys.argv[2], "w") as _file:
-    _json.dump(_plain(result), _file)
-"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,51 +40,83 @@ def casapy() -> Path:
     return place / "casapy"
 
 
-def run_casa(casapy: Path, directory: Path, script: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Run a script under CASA with ``directory`` as its working directory; see the fixture `casa`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    source, given, left = (directory / name for name in ("script.py", "inputs.json", "result.json"))
-    source.write_text(_HEADER + script + _FOOTER)
-    given.write_text(json.dumps({k: str(v) if isinstance(v, os.PathLike) else v for k, v in inputs.items()}))
-    left.unlink(missing_ok=True)
-    done = subprocess.run(
-        [str(casapy), str(source), str(given), str(left)],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=CASA_SECONDS,
-        check=False,
-    )
-    if done.returncode or not left.exists():
-        logs = sorted(directory.glob("casa-*.log"))
-        log = logs[-1].read_text()[-3000:] if logs else ""
-        pytest.fail(f"CASA failed (exit {done.returncode}):\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}\n{log}")
-    answer: dict[str, Any] = json.loads(left.read_text())
-    return answer
+class Casa:
+    """One CASA process for many scripts (casa_server.py): importing CASA takes longer than most of them."""
+
+    def __init__(self, casapy: Path, place: Path):
+        self._place = place
+        self._process = subprocess.Popen(
+            [str(casapy), str(Path(__file__).parent / "casa_server.py")],
+            cwd=place,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(place / "errors.txt").open("w"),
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, directory: Path, script: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run a script with ``directory`` as its working directory; see the fixture `casa`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        left = directory / "result.json"
+        left.unlink(missing_ok=True)
+        given = {k: str(v) if isinstance(v, os.PathLike) else v for k, v in inputs.items()}
+        code = self._answer(json.dumps({"script": script, "inputs": given, "directory": str(directory)}))
+        if code != "0":
+            told = [directory / "output.txt", directory / "casa.log", self._place / "errors.txt"]
+            pytest.fail("\n".join([f"CASA failed ({code})"] + [p.read_text()[-4000:] for p in told if p.exists()]))
+        answer: dict[str, Any] = json.loads(left.read_text())
+        return answer
+
+    def _answer(self, job: str) -> str:
+        if self._process.poll() is not None:
+            return "its process has ended"
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(job + "\n")
+        self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], CASA_SECONDS)[0]:
+            self.end()
+            return f"no answer in {CASA_SECONDS} s"
+        return self._process.stdout.readline().strip()
+
+    def end(self) -> None:
+        """End the process and the script at work in it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def casa_process(casapy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Casa]:
+    """The CASA of this session, or of this worker of pytest-xdist."""
+    process = Casa(casapy, tmp_path_factory.mktemp("casa"))
+    yield process
+    process.end()
 
 
 @pytest.fixture
-def casa(casapy: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def casa(casa_process: Casa, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Run a script under CASA: ``casa("gaincal(vis=vis, caltable='g.cal'); result = {}", vis=path) -> dict``.
 
     The keyword arguments are the script's variables (paths as strings, whatever JSON can carry as it is); casatasks'
     functions, ``casatools`` and ``np`` are imported. What the script leaves in ``result``, a dict, comes back (arrays
-    as lists, complex numbers as [real, imaginary]). It runs in ``tmp_path / "casa"``; a failure fails the test with
-    CASA's own messages.
+    as lists, complex numbers as [real, imaginary]). It runs in ``tmp_path / "casa"``, in a process that saw no other
+    script; a failure fails the test with CASA's own messages.
     """
 
     def run(script: str, **inputs: Any) -> dict[str, Any]:
-        return run_casa(casapy, tmp_path / "casa", script, inputs)
+        return casa_process.run(tmp_path / "casa", script, inputs)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def casa_once(casapy: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+def casa_once(casa_process: Casa, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Run a script under CASA as `casa` does, in a new directory each time, for fixtures that many tests share."""
 
     def run(script: str, **inputs: Any) -> dict[str, Any]:
-        return run_casa(casapy, tmp_path_factory.mktemp("casa"), script, inputs)
+        return casa_process.run(tmp_path_factory.mktemp("casa"), script, inputs)
 
     return run
 
