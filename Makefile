@@ -10,7 +10,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 export ATACAL_PEER ?= $(HOME)/.cache/atacal-peer
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 BIN := $(VENV)/bin
 PACKAGE := $(VENV)/.package

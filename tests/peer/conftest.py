@@ -139,6 +139,25 @@ def ngc5921(ngc5921_original: Path, fresh_copy: Callable[[Path], Path]) -> Path:
     return fresh_copy(ngc5921_original)
 
 
+@pytest.fixture(scope="session")
+def ngc5921_part_original(ngc5921_original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NGC 5921's rows of eleven antennas, for tests that copy it often; never write to it."""
+    from casacore.tables import table
+
+    path = tmp_path_factory.mktemp("part") / "ngc5921.ms"
+    with table(str(ngc5921_original), ack=False) as tab:
+        antennas = "[0,1,2,3,4,5,6,7,8,9,13]"
+        with tab.query(f"ANTENNA1 in {antennas} and ANTENNA2 in {antennas}") as part:
+            part.copy(str(path), deep=True).close()
+    return path
+
+
+@pytest.fixture
+def ngc5921_part(ngc5921_part_original: Path, fresh_copy: Callable[[Path], Path]) -> Path:
+    """Path of a fresh copy of NGC 5921's rows of eleven antennas."""
+    return fresh_copy(ngc5921_part_original)
+
+
 PEER_DATA = "ATACAL_PEER_DATA"
 """A folder of real data that is no part of the package: archives ``NAME.tgz``, or what is in them."""
 

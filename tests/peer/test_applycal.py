@@ -103,11 +103,11 @@ def flagged_copy(source: Path, rng: np.random.Generator) -> None:
 
 
 @pytest.fixture(scope="module")
-def setting(casa_once, ngc5921_original, tmp_path_factory) -> tuple[Path, Path, Path]:
+def setting(casa_once, ngc5921_part_original, tmp_path_factory) -> tuple[Path, Path, Path]:
     """The MS with odd weights and flags, the folder of tables, and the folder of what CASA made of each case."""
     folder = tmp_path_factory.mktemp("applycal")
     vis = folder / "n.ms"
-    shutil.copytree(ngc5921_original, vis)
+    shutil.copytree(ngc5921_part_original, vis)
     tables = Path(casa_once(TABLES, vis=vis)["folder"])
     rng = np.random.default_rng(3)
     for name in ("G", "Gint", "B", "B8", "Bsc", "T", "K"):

@@ -89,8 +89,8 @@ def _extending() -> list[dict[str, Any]]:
     return [{"mode": "extend", **what} for what in EXTEND] + [{"mode": "list", "inpfile": lines} for lines in LISTS]
 
 
-def test_extend_ngc5921(ngc5921: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    _compare(ngc5921, _extending(), casa, tmp_path, 15)
+def test_extend_ngc5921(ngc5921_part: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    _compare(ngc5921_part, _extending(), casa, tmp_path, 15)
 
 
 def test_extend_simulated_block(sim_ms: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -190,9 +190,9 @@ TIMES = {
 
 
 def test_ngc5921(
-    ngc5921: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ngc5921_part: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _compare(ngc5921, COMMANDS, casa, tmp_path, monkeypatch, TIMES["ngc5921"])
+    _compare(ngc5921_part, COMMANDS, casa, tmp_path, monkeypatch, TIMES["ngc5921"])
 
 
 REAL: list[list[Call]] = [

@@ -100,8 +100,8 @@ def _compare(vis: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> 
         assert flagdata(str(vis), mode="summary", **what) == expected, what
 
 
-def test_ngc5921(ngc5921: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    _compare(ngc5921, casa, tmp_path)
+def test_ngc5921(ngc5921_part: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    _compare(ngc5921_part, casa, tmp_path)
 
 
 def test_simulated_block(sim_ms: Path, casa: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
