@@ -343,6 +343,25 @@ class TestOutput:
         assert cli.run(["solve"]) == 0
         assert capsys.readouterr() == ("", "")
 
+    def test_nothing_is_printed_for_an_empty_result(self, add_task, capsys):
+        def solve(vis: str = "") -> dict:
+            """Do it."""
+            return {}
+
+        add_task(solve)
+        assert cli.run(["solve"]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert cli.run(["solve", "--json"]) == 0
+        assert capsys.readouterr().out == "{}\n"
+
+    def test_a_dictionary_that_prints_itself(self):
+        class Listing(dict):
+            def __str__(self) -> str:
+                return "a page"
+
+        assert results.as_text(Listing(n=2)) == "a page"
+        assert results.plain(Listing(n=2)) == {"n": 2}
+
     def test_the_result_of_a_class_that_prints_itself(self):
         @dataclass
         class Report:

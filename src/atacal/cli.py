@@ -115,8 +115,8 @@ def _run(function: Callable[..., Any], arguments: dict[str, Any], switches: dict
     result = function(**arguments)
     if switches["json"]:
         click.echo(results.as_json(result))
-    elif result is not None:
-        click.echo(results.as_text(result))
+    elif result is not None and (text := results.as_text(result)):
+        click.echo(text)
 
 
 def _with_global(switches: dict[str, bool]) -> dict[str, bool]:

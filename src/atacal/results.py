@@ -41,11 +41,11 @@ def as_json(result: Any) -> str:
 def as_text(result: Any) -> str:
     """Write a result for people: nested values indented under their names, lists of like records as tables.
 
-    An object that knows how to print itself (a class with a ``__str__`` of its own) does so.
+    A dataclass or a dictionary that knows how to print itself (a class with a ``__str__`` of its own) does so.
     """
     if isinstance(result, (str, os.PathLike)):
         return str(result)
-    own = type(result).__str__ is not object.__str__ and dataclasses.is_dataclass(result)
+    own = type(result).__str__ is not object.__str__ and (dataclasses.is_dataclass(result) or isinstance(result, dict))
     return str(result) if own else "\n".join(_lines(plain(result), 0))
 
 

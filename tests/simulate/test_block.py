@@ -119,6 +119,13 @@ def test_faults_are_in_the_data_and_in_the_truth(made):
     np.testing.assert_array_equal(flag.any(axis=(1, 2)), expected)
 
 
+def test_correlations_come_in_their_order(tmp_path):
+    """CASA takes the first and the last of four correlations for the parallel hands."""
+    simulate(tmp_path / "any.ms", corrs="XX,YY,YX,XY", nant=4, nspw=1, nchan=8)
+    with MeasurementSet(tmp_path / "any.ms") as ms:
+        assert ms.metadata.pols[0].corrs == ("XX", "XY", "YX", "YY")
+
+
 def test_correlations_autocorrelations_and_weight_spectrum(tmp_path):
     path = tmp_path / "full.ms"
     truth = simulate(path, corrs="XX,XY,YX,YY", autocorr=True, weight_spectrum=True, nant=4, nspw=1, nchan=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from casacore.tables import table
 
+from atacal import cli
 from atacal.errors import EmptySelection, NoSuchTable, TableExists, WriteError
 from atacal.ms.listobs import unflagged_part
 from atacal.ms.measurement_set import MeasurementSet
@@ -54,7 +54,7 @@ def test_selection_limits_everything(sim_original: Path, tmp_path: Path) -> None
     assert listobs(sim_original, selectdata=False, scan="1")["numrecords"] > record["numrecords"]
 
 
-def test_page(sim_original: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_page(sim_original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.txt"
     listobs(sim_original, listfile=str(page))
     text = page.read_text()
@@ -66,9 +66,10 @@ def test_page(sim_original: Path, tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "-067.45." in antenna
     assert "-22.5" in antenna
     assert all(abs(float(v)) < 20_000 for v in antenna.split()[7:10])
-    with caplog.at_level(logging.INFO, logger="atacal"):
-        listobs(sim_original)
-    assert [r.getMessage() for r in caplog.records if r.name == "atacal"] == text.splitlines()
+    assert str(listobs(sim_original)) == text.rstrip("\n")
+    assert cli.run(["listobs", str(sim_original)]) == 0
+    assert capsys.readouterr() == (text, "")
+    assert str(listobs(sim_original, listfile=str(page), overwrite=True)) == ""
 
 
 def test_terse_page(sim_original: Path, tmp_path: Path) -> None:

@@ -114,8 +114,9 @@ class MeasurementSet:
     def require(self, column: str) -> None:
         """Raise `MissingColumn` unless the main table has a filled column."""
         if not self.has(column):
-            there = [c for c in self.columns() if "DATA" in c or "WEIGHT" in c or "SIGMA" in c]
-            raise MissingColumn(f"{self.path} has no column {column}; of its kind it has {', '.join(there)}")
+            kind = ("DATA",) if column.endswith("DATA") else ("WEIGHT", "SIGMA")
+            there = [c for c in self.columns() if c.startswith(kind) or c.endswith(kind)]
+            raise MissingColumn(f"{self.path} has no column {column}; it has {', '.join(there) or 'none of its kind'}")
 
     def read(self, column: str, segments: Sequence[Segment], out: NDArray, *, channels: slice = slice(None)) -> None:
         """Read a column's rows, segment after segment, into ``out`` (row, ...); several threads may do it at once.

@@ -152,7 +152,7 @@ def _correlations(corrs: str) -> tuple[str, ...]:
     names = tuple(c.strip().upper() for c in corrs.replace(" ", ",").split(",") if c.strip())
     if not names or len(set(names)) != len(names) or not set(names) <= set(CORR_RECEPTORS):
         raise ArgumentError(f"corrs = {corrs!r} is not possible; name each once, of {', '.join(CORR_RECEPTORS)}")
-    return names
+    return tuple(name for name in CORR_RECEPTORS if name in names)
 
 
 class _Block:

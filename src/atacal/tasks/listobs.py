@@ -17,6 +17,15 @@ from atacal.ms.selection import Selection, select
 log = logging.getLogger("atacal")
 
 
+class Listing(dict[str, Any]):
+    """What `listobs` returns: a dictionary of facts that prints as a page."""
+
+    page = ""
+
+    def __str__(self) -> str:
+        return self.page
+
+
 def listobs(
     vis: str | os.PathLike[str],
     selectdata: bool = True,
@@ -39,7 +48,8 @@ def listobs(
 ) -> dict[str, Any]:
     """List what a MeasurementSet holds: scans, fields, spectral windows, sources, antennas.
 
-    The listing goes to the log, or to ``listfile``; its facts come back as a dictionary.
+    The facts come back as a dictionary, which prints as the listing (``print(listobs(vis))``) unless that went to
+    ``listfile``.
 
     Parameters
     ----------
@@ -72,7 +82,7 @@ def listobs(
     verbose : bool
         With the lists of scans and sources, and with antenna positions.
     listfile : str
-        A text file to write instead of the log.
+        A text file to write the listing to.
     listunfl : bool
         Count the unflagged rows too (reads all flags): for every row the part of its bandwidth that is not flagged.
     cachesize : float
@@ -100,14 +110,13 @@ def listobs(
         )  # fmt: skip
     with MeasurementSet(vis) as ms:
         summary = summarize(ms, select(ms, wanted), count_unflagged=listunfl)
-    lines = page(summary, verbose=verbose)
+    listing = Listing(as_record(summary))
+    listing.page = "\n".join(page(summary, verbose=verbose))
     if listfile:
-        _write(Path(listfile), "\n".join(lines) + "\n")
+        _write(Path(listfile), listing.page + "\n")
+        listing.page = ""
         log.info("Wrote the listing of %s to %s", vis, listfile)
-    else:
-        for line in lines:
-            log.info("%s", line)
-    return as_record(summary)
+    return listing
 
 
 def _write(path: Path, text: str) -> None:

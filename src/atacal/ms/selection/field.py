@@ -76,9 +76,9 @@ def parse_field(text: str, meta: Metadata) -> list[int]:
             token = cursor.expect("name", "pattern", "quoted", "regex", what="a field name, id or pattern")
             found = match_names(token, names, "field", text) or match_names(token, codes, "field", text)
             if not found:
-                raise EmptySelection(
-                    f"field selection {text!r}: no field is called {token.text.strip()!r}; {_there(meta)}"
-                )
+                name = token.text.strip()
+                hint = f"; did you mean '{name}*'?" if any(n.startswith(name) for n in names) else ""
+                raise EmptySelection(f"field selection {text!r}: no field is called {name!r}; {_there(meta)}{hint}")
             ids.update(found)
         if not cursor.take(","):
             break

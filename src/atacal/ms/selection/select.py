@@ -105,7 +105,8 @@ def select(
     known = (runs.ddid >= 0) & (runs.ddid < len(keep))
     steps: list[tuple[str, str, NDArray[np.bool_]]] = []
     if what.spw or what.correlation:
-        steps.append(("spw and correlation", f"{what.spw} {what.correlation}".strip(), known & keep[runs.ddid * known]))
+        name = " and ".join(n for n in ("spw", "correlation") if getattr(what, n))
+        steps.append((name, f"{what.spw} {what.correlation}".strip(), known & keep[runs.ddid * known]))
     steps += _by_run(ms, what, partial_intent)
     mask = known.copy()
     for name, text, step in steps:
@@ -233,18 +234,23 @@ def split_runs(runs: RowRuns, mask: Callable[[int, int], NDArray[np.bool_]]) -> 
 def _require_rows(ms: MeasurementSet, selected: Selected, what: Selection) -> None:
     """Raise unless some row is on a selected baseline and within the uv limits; reads no more than it must."""
     meta = ms.metadata
+    near, far = np.inf, 0.0
+    antennas: set[int] = set()
     for i in range(len(selected.runs)):
         segment = [(int(selected.runs.row0[i]), int(selected.runs.nrow[i]))]
         antenna1, antenna2 = (ms.read_scalar(c, segment) for c in ("ANTENNA1", "ANTENNA2"))
+        antennas.update(antenna1.tolist(), antenna2.tolist())
         rows = selected.baselines[antenna1, antenna2]
         if selected.uv is not None and rows.any():
             uvw = np.empty((len(rows), 3), np.float64)
             ms.read("UVW", segment, uvw)
+            distance = np.hypot(uvw[rows, 0], uvw[rows, 1])
+            near, far = min(near, float(distance.min())), max(far, float(distance.max()))
             rows = rows & selected.uv.mask(uvw, meta.spws[meta.ddid_spw[selected.runs.ddid[i]]].ref_freq_hz)
         if rows.any():
             return
-    asked = " and ".join(f"{n} {t!r}" for n, t in (("antenna", what.antenna), ("uvrange", what.uvrange)) if t.strip())
-    raise EmptySelection(
-        f"{asked} leave nothing of what the other selections pick from {ms.path}; "
-        f"its antennas are {', '.join(meta.antenna_names())}"
-    )
+    left = f"nothing of what the other selections pick from {ms.path}"
+    if np.isfinite(near):
+        raise EmptySelection(f"uvrange {what.uvrange!r} leaves {left}; their uv distances are {near:.1f}~{far:.1f} m")
+    names = [name for number, name in enumerate(meta.antenna_names()) if number in antennas]
+    raise EmptySelection(f"antenna {what.antenna!r} leaves {left}; the baselines are between {', '.join(names)}")
