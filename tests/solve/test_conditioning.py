@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atacal.solve.conditioning import enforce_mode, fill_gaps, normalise, remove_mean_phase
-from atacal.solve.delay import solve_antenna_delays
+from atacal.solve.delay import _first_guess, solve_antenna_delays
 from atacal.solve.refant import apply_refant, choices
 
 
@@ -100,3 +100,27 @@ def test_delays_are_found(noise):
         assert np.sqrt(np.mean((miss[others] / error[others]) ** 2)) == pytest.approx(1, abs=0.6)
     else:
         assert np.abs(miss).max() < 1e-15
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_delays_of_hopeless_spectra_explain_no_less_than_the_first_guess(seed):
+    """Noise, and one channel a thousand times too high, as a correlator may leave it at the edge of its band."""
+    rng = np.random.default_rng(seed)
+    freq = 85e9 + 31.25e6 * np.arange(64)
+    ant1, ant2 = np.triu_indices(3, 1)
+    d = rng.standard_normal((3, 64)) + 1j * rng.standard_normal((3, 64))
+    d[:, 63] *= 1000
+    b = np.ones(d.shape)
+    found, error, good = solve_antenna_delays(d, b, freq, ant1, ant2, 3, 0)
+    guess, phase, _ = _first_guess(d, b, freq - freq.mean(), ant1, ant2, 3, 0)
+
+    def power(delay, phases):
+        turned = np.exp(-2j * np.pi * (delay[ant1] - delay[ant2])[:, None] * (freq - freq.mean()))
+        sums = (d * turned).sum(1)
+        return sum((sums[k] * np.exp(1j * (phases[ant2[k]] - phases[ant1[k]]))).real.clip(0) ** 2 for k in range(3))
+
+    grid = np.linspace(0, 2 * np.pi, 181)
+    anything = np.stack([np.zeros((181, 181)), *np.meshgrid(grid, grid)])
+    assert good.all()
+    assert power(found, anything).max() > 0.999 * power(guess, phase)
+    assert (error[1:] > 0).all()

@@ -114,8 +114,9 @@ class MeasurementSet:
     def require(self, column: str) -> None:
         """Raise `MissingColumn` unless the main table has a filled column."""
         if not self.has(column):
-            kind = ("DATA",) if column.endswith("DATA") else ("WEIGHT", "SIGMA")
-            there = [c for c in self.columns() if c.startswith(kind) or c.endswith(kind)]
+            data = [c for c in self.columns() if c.endswith("DATA")]
+            weights = [c for c in self.columns() if c.startswith(("WEIGHT", "SIGMA"))]
+            there = data if column.endswith("DATA") else weights
             raise MissingColumn(f"{self.path} has no column {column}; it has {', '.join(there) or 'none of its kind'}")
 
     def read(self, column: str, segments: Sequence[Segment], out: NDArray, *, channels: slice = slice(None)) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_SMALL = 1e-10
+"""Steps below this end the fit [rad, at the edge of the band]."""
+
 
 def solve_antenna_delays(
     d: NDArray[np.complex128],
@@ -40,7 +43,8 @@ def solve_antenna_delays(
     -----
     The model is ``D_ij(nu) = A_ij exp(i (p_i - p_j) + 2 pi i (t_i - t_j) (nu - nu_0))``. The baselines to the reference
     antenna give a first guess (the peak of their padded Fourier transform); Gauss-Newton steps on the phases of all
-    baselines refine it. CASA stops at the first guess, interpolated between the points of the transform.
+    baselines refine it, halved until they explain no less of the data than before. CASA stops at the first guess,
+    interpolated between the points of the transform.
     """
     offset = freq_hz - freq_hz.mean()
     guess, phase, good = _first_guess(d, b, offset, ant1, ant2, nant, refant)
@@ -55,17 +59,29 @@ def solve_antenna_delays(
         return delay * 0.0, error, good
     scale = 2 * np.pi * np.abs(offset).max()
     x = offset / np.abs(offset).max()
-    for _ in range(20):
-        turn = phase[a1] - phase[a2]
-        angle = turn[:, None] + 2 * np.pi * (delay[a1] - delay[a2])[:, None] * offset
+
+    def turned(phase: NDArray, delay: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the data without the phases of the fit, and the amplitude of every baseline that is left."""
+        angle = (phase[a1] - phase[a2])[:, None] + 2 * np.pi * (delay[a1] - delay[a2])[:, None] * offset
         value = data * np.exp(-1j * angle)
-        # amplitude of every baseline from the data, so that a resolved source or a weak antenna weighs as it should
-        amplitude = np.maximum((weight * value.real).sum(1) / np.maximum(weight.sum(1), 1e-300), 0.0)
+        # amplitudes from the data, so that a resolved source or a weak antenna weighs as it should
+        return value, np.maximum((weight * value.real).sum(1) / np.maximum(weight.sum(1), 1e-300), 0.0)
+
+    value, amplitude = turned(phase, delay)
+    for _ in range(20):
         normal, right = _normal_equations(value, weight, amplitude, x, place[a1], place[a2], len(free))
         step = np.linalg.lstsq(normal, right, rcond=1e-12)[0]
-        phase[free] += step[0::2]
-        delay[free] += step[1::2] / scale
-        if np.abs(step).max() < 1e-10:
+        explained = (amplitude**2 * weight.sum(1)).sum()
+        while np.abs(step).max() >= _SMALL:
+            next_phase, next_delay = phase.copy(), delay.copy()
+            next_phase[free] += step[0::2]
+            next_delay[free] += step[1::2] / scale
+            next_value, next_amplitude = turned(next_phase, next_delay)
+            if (next_amplitude**2 * weight.sum(1)).sum() >= explained:
+                phase, delay, value, amplitude = next_phase, next_delay, next_value, next_amplitude
+                break
+            step = step / 2
+        if np.abs(step).max() < _SMALL:
             break
     variance = np.diag(np.linalg.pinv(normal))[1::2]
     error[free] = np.sqrt(np.maximum(variance, 0.0)) / scale
