@@ -135,7 +135,7 @@ def gather(
     nant = ms.metadata.nant
     nbaseline = nant * (nant - 1) // 2
     ngroup = max((groups[int(s)][1] for s in np.unique(slots.spw)), default=1)
-    index = baseline_index(nant)
+    adder = _Adder(ms, baseline_index(nant), groups, library, model, corr_dep_flags)
     part_of_run, slot_of_part = split_slots(slots, selected.runs, ms.metadata.ddid_spw[selected.runs.ddid])
 
     needed = {spw: _span(group) for spw, (group, _) in groups.items()}
@@ -148,7 +148,7 @@ def gather(
         chosen = replace(selected, runs=selected.runs[inside])
         of_run = part_of_run[inside] - first
         for block in stream(ms, chosen, _columns(ms), memory=half, channels=needed):
-            _add(sums, block, chosen, of_run, index, groups, ms, library, model, corr_dep_flags)
+            adder.add(sums, block, chosen, of_run)
         gathered = Gathered(numbers, part.reshape(-1), *_averaged(sums), slots.time0[numbers], _since(sums))
         return gathered if parts else gathered.merged()
 
@@ -211,44 +211,46 @@ def _columns(ms: MeasurementSet) -> list[str]:
     return [column, "FLAG", "FLAG_ROW", weight]
 
 
-def _add(
-    sums: Sums,
-    block: Block,
-    selected: Selected,
-    of_run: NDArray[np.int64],
-    index: NDArray[np.int32],
-    groups: dict[int, tuple[NDArray[np.int32], int]],
-    ms: MeasurementSet,
-    library: Any,
-    model: Any,
-    corr_dep_flags: bool,
-) -> None:
-    """Add one block to the sums."""
-    setup = ms.metadata.pols[block.pol]
-    pols, receptors = parallel_hands(setup, selected.corrs[block.pol])
-    if not len(pols):
-        raise EmptySelection(f"{ms.path}: no parallel-hand correlation is selected in spw {block.spw} ({setup.corrs})")
-    factors = library.factors(block) if library is not None else None
-    time_slot, inverse = _inverse_of(factors, block)
-    slot = of_run[block.run].astype(np.int32)
-    slot[~block.wanted | (block.antenna1 == block.antenna2)] = -1
-    rows = Rows(
-        slot, index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
-        block.time - sums.time0[np.maximum(slot, 0)], block.antenna1, block.antenna2, time_slot, block["FLAG_ROW"],
-    )  # fmt: skip
-    expected = np.asarray(model.block(block, block.channels), np.complex64)
-    if factors is not None and factors.matrix is not None:
-        expected = _turned(expected, factors, block)
-    vis, weight = (next(block[c] for c in names if c in block.data) for names in (_VISIBILITIES, _WEIGHTS))
-    cubes = Cubes(
-        _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), _flat(weight), *planes(expected)
-    )  # fmt: skip
-    chosen = Chosen(pols, receptors, groups[block.spw][0][block.channels], corr_dep_flags)
+@dataclass(frozen=True)
+class _Adder:
+    """What blocks are added to sums with; the fields are `gather`'s parameters, and the index of each baseline."""
 
-    def add(low: int, high: int) -> None:
-        accumulate_rows(sums.a, sums.b, sums.time, rows, cubes, chosen, inverse, low, high)
+    ms: MeasurementSet
+    index: NDArray[np.int32]
+    groups: dict[int, tuple[NDArray[np.int32], int]]
+    library: Any
+    model: Any
+    corr_dep_flags: bool
 
-    in_shares(add, sums.a.shape[1])
+    def add(self, sums: Sums, block: Block, selected: Selected, of_run: NDArray[np.int64]) -> None:
+        """Add one block to the sums; ``of_run`` is the part of the sums that each of ``selected.runs`` belongs to."""
+        setup = self.ms.metadata.pols[block.pol]
+        pols, receptors = parallel_hands(setup, selected.corrs[block.pol])
+        if not len(pols):
+            raise EmptySelection(
+                f"{self.ms.path}: no parallel-hand correlation is selected in spw {block.spw} ({setup.corrs})"
+            )
+        factors = self.library.factors(block) if self.library is not None else None
+        time_slot, inverse = _inverse_of(factors, block)
+        slot = of_run[block.run].astype(np.int32)
+        slot[~block.wanted | (block.antenna1 == block.antenna2)] = -1
+        rows = Rows(
+            slot, self.index[block.antenna1, block.antenna2], block.antenna1 > block.antenna2,
+            block.time - sums.time0[np.maximum(slot, 0)], block.antenna1, block.antenna2, time_slot, block["FLAG_ROW"],
+        )  # fmt: skip
+        expected = np.asarray(self.model.block(block, block.channels), np.complex64)
+        if factors is not None and factors.matrix is not None:
+            expected = _turned(expected, factors, block)
+        vis, weight = (next(block[c] for c in names if c in block.data) for names in (_VISIBILITIES, _WEIGHTS))
+        cubes = Cubes(
+            _flat(vis.view(np.float32)), _flat(block["FLAG"].view(np.uint8)), _flat(weight), *planes(expected)
+        )  # fmt: skip
+        chosen = Chosen(pols, receptors, self.groups[block.spw][0][block.channels], self.corr_dep_flags)
+
+        def add(low: int, high: int) -> None:
+            accumulate_rows(sums.a, sums.b, sums.time, rows, cubes, chosen, inverse, low, high)
+
+        in_shares(add, sums.a.shape[1])
 
 
 def _flat(cube: NDArray) -> NDArray:
