@@ -121,12 +121,10 @@ def importasdm(
     ------
     ArgumentError, AsdmError, TableExists, WriteError
     """
-    from atacal.asdm.context import CORRECTED, UNCORRECTED, corrections
     from atacal.asdm.dataset import Asdm
     from atacal.asdm.importer import Options
     from atacal.asdm.main_rows import Wanted
     from atacal.asdm.online_flags import online_flags
-    from atacal.errors import AsdmError
     from atacal.ms.history import task_messages
 
     given = dict(locals())
@@ -135,14 +133,7 @@ def importasdm(
     source = Asdm(asdm.rstrip("/"))
     if bdfflags:
         _only_alma(source)
-    vis = vis.rstrip("/") or asdm.rstrip("/") + ".ms"
-    there = corrections(source)
-    kinds = {"no": (UNCORRECTED,), "yes": (CORRECTED,), "both": (UNCORRECTED, CORRECTED)}[wvr_corrected_data]
-    outputs = {kind: vis if kind == UNCORRECTED else _corrected_name(vis) for kind in kinds if kind in there}
-    if not outputs:
-        raise AsdmError(
-            f"{source.path}: wvr_corrected_data={wvr_corrected_data!r}, but the data are {', '.join(sorted(there))}"
-        )
+    outputs = _outputs(source, vis.rstrip("/") or asdm.rstrip("/") + ".ms", wvr_corrected_data)
     texts = _text_files(outfile, list(outputs.values())) if savecmds else []
     _check_outputs([*outputs.values()], texts, overwrite, flagbackup)
     commands = online_flags(source, float(tbuff)) if process_flags else []
@@ -195,6 +186,21 @@ def _only_alma(source: Any) -> None:
             raise ArgumentError(
                 f"importasdm: bdfflags=True, but {source.path} is of {telescope}; only ALMA's can be read"
             )
+
+
+def _outputs(source: Any, vis: str, wvr_corrected_data: str) -> dict[str, str]:
+    """Return the MeasurementSets to make, by the correction of their data."""
+    from atacal.asdm.context import CORRECTED, UNCORRECTED, corrections
+    from atacal.errors import AsdmError
+
+    there = corrections(source)
+    kinds = {"no": (UNCORRECTED,), "yes": (CORRECTED,), "both": (UNCORRECTED, CORRECTED)}[wvr_corrected_data]
+    outputs = {kind: vis if kind == UNCORRECTED else _corrected_name(vis) for kind in kinds if kind in there}
+    if not outputs:
+        raise AsdmError(
+            f"{source.path}: wvr_corrected_data={wvr_corrected_data!r}, but the data are {', '.join(sorted(there))}"
+        )
+    return outputs
 
 
 def _corrected_name(vis: str) -> str:

@@ -110,12 +110,9 @@ def setjy(
     parameters = dict(locals())
     from atacal.flux.known import model_lists
     from atacal.flux.set_flux import field_models
-    from atacal.ms.add_column import add_column
-    from atacal.ms.history import task_messages, write_history
+    from atacal.ms.history import task_messages
     from atacal.ms.measurement_set import MeasurementSet
     from atacal.ms.selection import Selection
-    from atacal.ms.set_model import set_column, set_virtual
-    from atacal.ms.transaction import transaction
 
     messages = task_messages("setjy", parameters)
     if listmodels:
@@ -143,16 +140,27 @@ def setjy(
             for number, entry in entries.items():
                 answer.setdefault(number, {}).update(entry)
         written = _written(ms, [selected for selected, _ in models]) if usescratch else {}
+    _write(vis, models, written, usescratch, messages)
+    return answer | {"format": _FORMAT}
+
+
+def _write(vis: str, models: list[tuple[Any, Any]], written: dict[str, Any], column: bool, messages: Any) -> None:
+    """Write the models, all at once, into MODEL_DATA or as virtual ones."""
+    from atacal.ms.add_column import add_column
+    from atacal.ms.history import write_history
+    from atacal.ms.measurement_set import MeasurementSet
+    from atacal.ms.set_model import set_column, set_virtual
+    from atacal.ms.transaction import transaction
+
     with transaction(vis, "setjy", **written, subtables=("SOURCE", "HISTORY")) as inside:
-        with MeasurementSet(inside, writable=usescratch) as ms:
+        with MeasurementSet(inside, writable=column) as ms:
             for selected, spectra in models:
-                if usescratch:
+                if column:
                     add_column(ms, "MODEL_DATA")
                     set_column(ms, selected, spectra)
                 else:
                     set_virtual(ms, selected, spectra)
         write_history(inside, "setjy", messages)
-    return answer | {"format": _FORMAT}
 
 
 def _check(standard: str, model: str, fluxdensity: Any, useephemdir: bool, interpolation: str) -> None:
