@@ -205,3 +205,20 @@ def test_averages_without_unflagged_members_are_not_shown(ms_path, science):
     _, (_, _, _, wanted) = points(ms_path, hidden, spw=science)
     assert not klass.any()
     np.testing.assert_array_equal(np.sort(y), np.sort(wanted))
+
+
+def test_times_are_labelled_by_their_frame(sim_ms, tmp_path, monkeypatch):
+    """MeasurementSets from UVFITS files have TAI."""
+    from casacore.tables import table
+
+    from atacal.plots import ms_pictures
+
+    with table(str(sim_ms), readonly=False, ack=False) as tab:
+        tab.putcolkeyword("TIME", "MEASINFO", {"type": "epoch", "Ref": "TAI"})
+    pages = []
+    draw = ms_pictures.draw_page
+    monkeypatch.setattr(
+        ms_pictures, "draw_page", lambda panels, page, **more: pages.append(page) or draw(panels, page, **more)
+    )
+    plotms(str(sim_ms), field="0", plotfile=str(tmp_path / "a.png"))
+    assert [page.time.label for page in pages] == ["Time (TAI, 2024-06-15)"]

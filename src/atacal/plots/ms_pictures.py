@@ -217,7 +217,7 @@ class _Content:
         self.panel_number, self.klass, self.x, self.y = collector.points()
         spans = self._spans(None)
         self.time = [
-            TimeAxis(*span) if axis.name == "time" else None
+            TimeAxis(*span, ms.metadata.time_frame) if axis.name == "time" else None
             for axis, span in zip((request.x, request.y), spans, strict=True)
         ]
         if self.time[0]:
@@ -291,7 +291,8 @@ class _Content:
         )  # fmt: skip
         present = np.flatnonzero(collector.total.sum(axis=0))
         if gathered.classes.continuous and look.legend:
-            page.scale = ("UTC" if gathered.classes.axis == "time" else gathered.classes.axis, gathered.classes.labels)
+            by = gathered.classes.axis
+            page.scale = (ms.metadata.time_frame if by == "time" else by, gathered.classes.labels)
         elif look.legend and (len(gathered.classes) > 1 or request.flagged):
             names = _class_names(gathered)
             page.legend = [(names[k] or "data", self.colours[k], "o") for k in present]

@@ -140,9 +140,12 @@ class TimeAxis:
     ----------
     low_mjd_s, high_mjd_s : float
         First and last time that will be shown [MJD s].
+    frame : str
+        The frame they are in.
     """
 
-    def __init__(self, low_mjd_s: float, high_mjd_s: float) -> None:
+    def __init__(self, low_mjd_s: float, high_mjd_s: float, frame: str = "UTC") -> None:
+        self.frame = frame
         self.origin_mjd_s = math.floor(low_mjd_s / SECONDS_PER_DAY) * SECONDS_PER_DAY
         self.several_days = high_mjd_s - self.origin_mjd_s > SECONDS_PER_DAY
 
@@ -150,7 +153,7 @@ class TimeAxis:
     def label(self) -> str:
         """Axis label with the date."""
         date = calendar_date(self.origin_mjd_s / SECONDS_PER_DAY)
-        return f"Time (UTC, from {date}; day/hh:mm)" if self.several_days else f"Time (UTC, {date})"
+        return f"Time ({self.frame}, from {date}; day/hh:mm)" if self.several_days else f"Time ({self.frame}, {date})"
 
     def offsets(self, mjd_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return seconds since the axis' midnight."""
