@@ -222,3 +222,19 @@ def test_times_are_labelled_by_their_frame(sim_ms, tmp_path, monkeypatch):
     )
     plotms(str(sim_ms), field="0", plotfile=str(tmp_path / "a.png"))
     assert [page.time.label for page in pages] == ["Time (TAI, 2024-06-15)"]
+
+
+@pytest.mark.parametrize("span_s", [0.02, 0.3, 2, 45, 170, 200, 400, 1000, 20_000, 300_000])
+@pytest.mark.parametrize("nticks", [2, 4, 6, 8])
+def test_no_two_ticks_of_a_time_axis_read_alike(span_s, nticks):
+    from matplotlib.figure import Figure
+
+    from atacal.plots.style import TimeAxis
+
+    begin = 56920 * 86400 + 10_440.0
+    time = TimeAxis(begin, begin + span_s)
+    axes = Figure().add_subplot()
+    axes.set_xlim(time.offsets(np.array([begin, begin + span_s])))
+    time.dress(axes.xaxis, nticks=nticks)
+    labels = [axes.xaxis.get_major_formatter()(tick) for tick in axes.xaxis.get_majorticklocs()]
+    assert len(set(labels)) == len(labels)

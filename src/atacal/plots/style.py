@@ -167,8 +167,8 @@ class TimeAxis:
         axis.set_major_formatter(FuncFormatter(lambda value, _: self._text(value, axis)))
 
     def _text(self, value: float, axis: Any) -> str:
-        low, high = sorted(axis.get_view_interval())
-        step = _step((high - low) / 6)
+        ticks = axis.get_majorticklocs()
+        step = abs(float(ticks[1] - ticks[0])) if len(ticks) > 1 else 1.0
         if step >= 1:
             whole = round(value)
             fraction = ""
