@@ -245,7 +245,7 @@ def test_threads_that_share_bytes_of_flags(tmp_path):
 
 @pytest.fixture
 def past_the_cache(monkeypatch):
-    monkeypatch.setattr(_direct_io, "_DIRECT_FROM", 0)
+    monkeypatch.setattr(_direct_io, "DIRECT_FROM", 0)
     monkeypatch.setattr(_direct_io, "_MIN_DIRECT", 8192)
     monkeypatch.setattr(_direct_io, "_BOUNCE_BYTES", 8192)
     monkeypatch.setattr(_direct_io, "_bounce", threading.local())
@@ -296,3 +296,27 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch):
     monkeypatch.setattr("os.pwrite", full)
     with pytest.raises(DiskFull, match=r"f cannot be written: No space left on device"):
         file.write(0, np.ones(10))
+
+
+def test_rows_that_come_while_others_are_written_do_not_move_them(tmp_path):
+    column = NewTiledColumn(
+        tmp_path, 0, "float32", "data", lambda cell: [4, *cell], default_tile=(2, 3, 4), rows={(3, 2): 20}
+    )  # fmt: skip
+    column.extend((3, 2), 10)
+    late = threading.Thread(target=column.extend, args=((3, 2), 5))
+
+    class Slow(list):
+        """Positions of rows, at whose reading another thread wants to add rows."""
+
+        def __getitem__(self, number):
+            if not late.ident:
+                late.start()
+                late.join(0.2)
+            return super().__getitem__(number)
+
+    column.header.pos_map = Slow(column.header.pos_map)
+    found = [(pos, n) for _, pos, n in column._pieces(0, 10)]
+    late.join()
+    assert found == [(0, 10)]
+    assert [(pos, n) for _, pos, n in column._pieces(0, 15)] == [(0, 15)]
+    column.discard()

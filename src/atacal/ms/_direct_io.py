@@ -24,7 +24,7 @@ from atacal.ms.space import reserve
 
 _ALIGN = 4096
 _BOUNCE_BYTES = 2 << 20
-_DIRECT_FROM = 256 << 20
+DIRECT_FROM = 256 << 20
 """Files from this size on pass the cache by [bytes]: smaller ones are likely to be read again soon."""
 _MIN_DIRECT = 16 * _ALIGN  # two at least, so that a whole block lies inside
 _TRIAL_BYTES = 64 << 20
@@ -43,6 +43,8 @@ class SharedFile:
     writable : bool
     size : int, optional
         Make a new file (or cut an old one) of this length, with room on the disk for all of it [bytes].
+    large : bool
+        It is part of something large: it passes the cache by even where it is not large itself.
     once : bool
         What is read will hardly be read again soon: take it from the cache if it is there, but do not put it there.
 
@@ -53,14 +55,20 @@ class SharedFile:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, writable: bool = False, size: int | None = None, once: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        writable: bool = False,
+        size: int | None = None,
+        large: bool = False,
+        once: bool = False,
     ) -> None:
         self.path = Path(path)
         flags = os.O_RDWR if writable else os.O_RDONLY
         self._fd = os.open(self.path, flags | (os.O_CREAT | os.O_TRUNC if size is not None else 0), 0o666)
         self._direct_fd, self._direct_tried = -1, False
         self._direct_bytes, self._direct_seconds = 0, 0.0
-        self._flags, self._once = flags, once
+        self._flags, self._once, self._large = flags, once, large
         self._cached: NDArray[np.bool_] | None = None
         self._lock = threading.Lock()
         try:
@@ -131,7 +139,7 @@ class SharedFile:
             count = min(os.preadv(direct, [buffer[:length]], begin) - skip, len(view) - done)
             if count <= 0:
                 break
-            view[done : done + count] = buffer[skip : skip + count]
+            _copy(buffer[skip : skip + count], view[done : done + count])
             done += count
         self._count(done, begun)
         return done
@@ -162,7 +170,7 @@ class SharedFile:
             buffer, begun = _bounce_buffer(), time.perf_counter()
             for at in range(begin, end, _BOUNCE_BYTES):
                 length = min(_BOUNCE_BYTES, end - at)
-                buffer[:length] = data[at - offset : at - offset + length]
+                _copy(data[at - offset : at - offset + length], buffer[:length])
                 _write(direct, at, buffer[:length])
             self._count(end - begin, begun)
             _write(self._fd, end, data[end - offset :])
@@ -172,7 +180,7 @@ class SharedFile:
 
     def _direct(self, end: int, length: int) -> int:
         """Return the descriptor for direct access up to ``end``, -1 if it is not worth while or not possible."""
-        if max(end, self._size) < _DIRECT_FROM or length < _MIN_DIRECT:
+        if not (self._large or max(end, self._size) >= DIRECT_FROM) or length < _MIN_DIRECT:
             return -1
         with self._lock:
             if not self._direct_tried:
@@ -192,6 +200,11 @@ def _write(fd: int, offset: int, view: memoryview) -> None:
     done = 0
     while done < len(view):
         done += os.pwrite(fd, view[done:], offset + done)
+
+
+def _copy(source: memoryview, target: memoryview) -> None:
+    """Copy bytes without Python's lock, which an assignment of memoryviews would hold."""
+    np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8))
 
 
 def _pages_in_cache(fd: int, size: int) -> NDArray[np.bool_]:

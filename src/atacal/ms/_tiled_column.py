@@ -13,12 +13,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from atacal.ms._direct_io import SharedFile
+from atacal.ms._direct_io import DIRECT_FROM, SharedFile
 from atacal.ms._tiled_header import Cube, NotReadable, TiledHeader, dump_header, parse_header
 
 TYPES = {"bool": 0, "int32": 5, "uint32": 6, "float32": 7, "float64": 8, "complex64": 9, "complex128": 10}
@@ -208,7 +209,10 @@ class NewTiledColumn(TiledColumn):
             [Cube((), (), -1, extensible=False)], tuple(default_tile),
         )  # fmt: skip
         super().__init__(table, seqnr, writable=True)
+        self._growing = threading.Lock()
         self._tile_of, self._numbers = tile, dict[tuple[int, ...], int]()
+        expected = sum(count * prod(cell) for cell, count in (rows or {}).items()) * self.dtype.itemsize
+        self._large = expected >= DIRECT_FROM and self.dtype != np.bool_
         try:
             for cell, count in (rows or {}).items():
                 self._add_cube(cell, count)
@@ -227,16 +231,26 @@ class NewTiledColumn(TiledColumn):
             tile[0] = min(tile[0], max(nrow, 1))
         cube = Cube((*cell[::-1], 0), tuple(tile[::-1]), number)
         tiles = _Tiles(self.header, cube, self.dtype, None)
-        tiles.file = SharedFile(f"{self._base}_TSM{number}", writable=True, size=tiles.bytes_of(nrow or 0))
+        tiles.file = SharedFile(
+            f"{self._base}_TSM{number}", writable=True, size=tiles.bytes_of(nrow or 0), large=self._large
+        )
         self.header.cubes.append(cube)
         self.header.files.append(0)
         self._numbers[cell], self._files[number], self._cubes[number] = number, tiles.file, tiles
+
+    def _pieces(self, row0: int, count: int) -> Iterator[tuple[_Tiles, int, int]]:
+        with self._growing:  # others write while rows are added: an entry of the map must not change under their eyes
+            return iter(list(super()._pieces(row0, count)))
 
     def extend(self, cell: tuple[int, ...], nrow: int) -> None:
         """Say that the next rows of the table have cells of this shape (chan, corr)."""
         if cell not in self._numbers:
             self._add_cube(cell)
-        header, number = self.header, self._numbers[cell]
+        with self._growing:
+            self._add_rows(self._numbers[cell], nrow)
+
+    def _add_rows(self, number: int, nrow: int) -> None:
+        header = self.header
         cube = header.cubes[number]
         pos = cube.shape[-1] + nrow - 1
         cube.shape = (*cube.shape[:-1], pos + 1)
@@ -277,18 +291,18 @@ class _Tiles:
         self.dtype, self.offset = dtype, cube.offset
         self.file: SharedFile = file  # type: ignore[assignment]
         self.swapped = header.big_endian != (sys.byteorder == "big") and dtype != np.bool_
-        npixels = int(np.prod(self.tile))
+        npixels = prod(self.tile)
         self.bits = 1 if dtype == np.bool_ else 8 * dtype.itemsize
         self.bucket = (npixels * self.bits + 7) // 8
         self.grid = tuple(-(-s // t) for s, t in zip(self.cell, self.tile[1:], strict=True))
         # rows follow each other without a gap where a tile holds whole cells and ends with a full byte
         self.plain = self.tile[1:] == self.cell and self.bucket * 8 == npixels * self.bits
-        self.row_bits = int(np.prod(self.tile[1:])) * self.bits
+        self.row_bits = prod(self.tile[1:]) * self.bits
         self._edge = threading.Lock()
 
     def bytes_of(self, nrow: int) -> int:
         """Length of the file that holds some rows, whole tiles [bytes]."""
-        return -(-nrow // self.tile[0]) * int(np.prod(self.grid)) * self.bucket
+        return -(-nrow // self.tile[0]) * prod(self.grid) * self.bucket
 
     def read(self, pos: int, out: NDArray) -> None:
         if self.plain:
@@ -337,7 +351,7 @@ class _Tiles:
             first, skip = divmod(pos + at, nrow)
             n = min(count - at, nrow - skip)
             for number, place in enumerate(product(*(range(g) for g in self.grid))):
-                bucket = first * int(np.prod(self.grid)) + number
+                bucket = first * prod(self.grid) + number
                 begin = 8 * (self.offset + bucket * self.bucket) + skip * self.row_bits
                 starts = [p * t for p, t in zip(place, self.tile[1:], strict=True)]
                 lengths = [min(t, s - b) for t, s, b in zip(self.tile[1:], self.cell, starts, strict=True)]
