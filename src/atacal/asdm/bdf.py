@@ -22,6 +22,8 @@ _CROSS = {"INT16_TYPE": "i2", "INT32_TYPE": "i4", "FLOAT32_TYPE": "f4"}
 _LOCATION = re.compile(rb"Content-Location:[ \t]*(\S+)", re.IGNORECASE)
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _MIME_BYTES = 2048
+_FORGET_FROM = 16 << 20
+"""Pages of smaller files stay mapped until the file is closed [bytes]."""
 _BOUNDARY = re.compile(rb'boundary="?([^";\s]+)"?')
 
 
@@ -46,6 +48,14 @@ class Part:
     interval_ns: int
     places: dict[str, tuple[int, int, str]]
     """Name of the attachment -> first byte, number of values, numpy's type."""
+
+
+def span_bytes(part: Part) -> int:
+    """Return how long the stretch of the file is in which an integration lies."""
+    places = part.places.values()
+    return max((p[0] + p[1] * np.dtype(p[2]).itemsize for p in places), default=0) - min(
+        (p[0] for p in places), default=0
+    )
 
 
 class Bdf:
@@ -218,6 +228,15 @@ class Bdf:
         if found is None or end is None:
             raise BdfError(f"{self.path} is cut short: no attachment follows byte {position}")
         return found.group(1).decode("ascii", "replace"), position + end.end()
+
+    def forget(self, parts: list[Part]) -> None:
+        """Let go of the memory that reading some integrations of a large file took (its pages stay in the cache)."""
+        places = [place for part in parts for place in part.places.values()]
+        if len(self._map) < _FORGET_FROM or not places or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        begin = min(p[0] for p in places) // mmap.PAGESIZE * mmap.PAGESIZE
+        end = max(p[0] + p[1] * np.dtype(p[2]).itemsize for p in places)
+        self._map.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
     def values(self, part: Part, name: str) -> NDArray:
         """Return an attachment's values, as they lie in the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -17,13 +18,17 @@ _FLOATS_OF_AUTO = {0: 0, 1: 1, 2: 2, 3: 4, 4: 4}
 """Products of an autocorrelation -> real numbers a channel: XX, Re XY, Im XY, YY for three."""
 
 
+@lru_cache(16)
 def baseline_order(nant: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return first antennas, second antennas, and places in a BDF of the baselines in the order of the rows.
 
     Rows: 0-1, 0-2 ... 0-n, 1-2...; BDF: 0-1, 0-2, 1-2, 0-3...
     """
     first, second = np.triu_indices(nant, 1)
-    return first, second, second * (second - 1) // 2 + first
+    made = first, second, second * (second - 1) // 2 + first
+    for numbers in made:
+        numbers.flags.writeable = False  # they are kept and shared
+    return made
 
 
 @dataclass(frozen=True)
@@ -100,13 +105,13 @@ def cross_block(bdf: Bdf, parts: list[Part], window: int, at: Layout, apc: int, 
     start = at.cross_start[window] + apc * count
     order = baseline_order(nant)[2]
     out = np.empty((len(parts), len(order), count), np.float32)
+    scaled = np.empty((len(order), count), np.float32)
     for t, part in enumerate(parts):
         values = _attached(bdf, part, "crossData", len(order) * at.cross_step).reshape(len(order), -1)
-        chosen = values[:, start : start + count]
-        if chosen.dtype == np.float32 and w.scale == 1:
-            np.take(chosen, order, axis=0, out=out[t])
-        else:
-            np.divide(chosen[order].astype(np.float32), np.float32(w.scale), out=out[t])
+        scaled[...] = values[:, start : start + count]
+        if w.scale != 1:
+            np.divide(scaled, np.float32(w.scale), out=scaled)
+        np.take(scaled, order, axis=0, out=out[t], mode="clip")  # with its check of the indices it would copy once more
     return out.view(np.complex64).reshape(-1, w.nchan, len(w.cross))
 
 
@@ -140,6 +145,33 @@ def auto_block(
     return out
 
 
+def check_parts(bdf: Bdf, parts: list[Part], at: Layout, nant: int, *, cross: bool, flags: bool) -> None:
+    """Raise if an integration lacks what `cross_block` or `auto_block`, and `flags_block`, will look for.
+
+    Raises
+    ------
+    BdfError
+    """
+    nbl, dumps = nant * (nant - 1) // 2, max(bdf.num_time, 1)
+    for part in parts:
+        if cross:
+            _attached(bdf, part, "crossData", nbl * at.cross_step)
+        else:
+            _attached(bdf, part, "autoData", dumps * nant * at.auto_step)
+        if flags and _has_flags(part):
+            _attached(bdf, part, "flags", dumps * sum(_flag_counts(bdf, at, nant)))
+
+
+def _has_flags(part: Part) -> bool:
+    return "flags" in part.places and part.places["flags"][1] > 0
+
+
+def _flag_counts(bdf: Bdf, at: Layout, nant: int) -> tuple[int, int]:
+    """Return how many flags of cross- and of autocorrelations a dump has."""
+    crosses = nant * (nant - 1) // 2 * at.flag_cross_step if bdf.correlation_mode != "AUTO_ONLY" else 0
+    return crosses, nant * at.flag_auto_step if bdf.correlation_mode != "CROSS_ONLY" else 0
+
+
 def _attached(bdf: Bdf, part: Part, name: str, count: int) -> NDArray:
     if name not in part.places:
         raise BdfError(f"{bdf.path}: an integration has no {name}")
@@ -160,7 +192,7 @@ def flags_block(
     corrected: bool,
     first_dump: int = 0,
 ) -> NDArray[np.bool_]:
-    """Return the BDF's flags (time * antenna or baseline, chan, corr).
+    """Return the BDF's flags (time * antenna or baseline, corr): they hold for all channels.
 
     Uncorrected data are not flagged where only the correction of the phase failed.
 
@@ -168,24 +200,21 @@ def flags_block(
     ------
     BdfError
     """
-    w = bdf.windows[window]
-    nbl = nant * (nant - 1) // 2
-    dumps = max(bdf.num_time, 1)
-    crosses = nbl * at.flag_cross_step if bdf.correlation_mode != "AUTO_ONLY" else 0
-    autos = nant * at.flag_auto_step if bdf.correlation_mode != "CROSS_ONLY" else 0
+    nbl, dumps = nant * (nant - 1) // 2, max(bdf.num_time, 1)
+    crosses, autos = _flag_counts(bdf, at, nant)
     place, count = (at.flag_cross if cross else at.flag_auto)[window]
     who = nbl if cross else nant
     out = np.zeros((len(parts), dumps, who, count), bool)
     for t, part in enumerate(parts):
-        if "flags" not in part.places or part.places["flags"][1] == 0:
+        if not _has_flags(part):
             continue
         words = _attached(bdf, part, "flags", dumps * (crosses + autos)).reshape(dumps, -1)
         mine = words[:, :crosses] if cross else words[:, crosses:]
         mine = mine.reshape(dumps, who, -1)[:, :, place : place + count]
-        out[t] = (mine != 0) if corrected else ((mine & ~np.uint32(_WVR_APC)) != 0) & (mine != _WVR_APC_AND_BLANKED)
+        if mine.any():
+            out[t] = (mine != 0) if corrected else ((mine & ~np.uint32(_WVR_APC)) != 0) & (mine != _WVR_APC_AND_BLANKED)
     if cross:
         out = out[:, :, baseline_order(nant)[2]]
     elif count == 3:
         out = out[..., [0, 0, 1, 2]]  # so does the filler: the first flag counts for XY, too
-    cells = out[:, first_dump:].reshape(-1, 1, out.shape[-1])
-    return np.broadcast_to(cells, (len(cells), w.nchan, cells.shape[-1]))
+    return out[:, first_dump:].reshape(-1, out.shape[-1])

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from atacal.asdm.asis import copy_tables
-from atacal.asdm.context import make_context
+from atacal.asdm.context import Context, make_context
 from atacal.asdm.dataset import Asdm
 from atacal.asdm.ephemeris import read_ephemerides, write_ephemerides
-from atacal.asdm.main_rows import MainRows, Wanted, merged
+from atacal.asdm.main_rows import MainRows, Wanted
 from atacal.asdm.online_flags import OnlineFlag
+from atacal.asdm.pieces import grouped
 from atacal.asdm.setup_tables import fill_setup
 from atacal.asdm.sky_tables import fill_sky
 from atacal.asdm.subtables import fill, make_subtables
 from atacal.asdm.time_tables import fill_times
 from atacal.asdm.values import integer
-from atacal.ms._new_rows import NewRows
+from atacal.ms._new_rows import Later, NewRows, require_room
 from atacal.ms.create import NewTable, cube_tiles, main_table
 from atacal.ms.history import write_history
-from atacal.ms.space import require_space
 
 _log = logging.getLogger("atacal")
 _MAIN_INFO = {
@@ -91,31 +93,38 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
             make_subtables(main, folder)
             fill_setup(context, folder)
             fill_sky(context, folder)
-            write_ephemerides(list(context.ephemerides.values()), main, folder)
-            fill_times(
-                context, folder, pointing=options.pointing, pointing_correction=options.pointing_correction,
-                caldevice=options.caldevice, syspower=options.syspower,
-            )  # fmt: skip
-            copy_tables(asdm, main, folder, options.asis, context.notes)
-            require_space(path, rows.size_bytes(), path)
-            writer = NewRows(main, folder, path, ("FLAG", column))
+            tables = _fill_subtables(context, main, folder, options)
+            counts = rows.counts()
+            require_room(path, ("FLAG", column), counts)
+            writer = NewRows(main, folder, path, ("FLAG", column), counts)
         except BaseException:
             main.close()
             raise
         try:
-            for block in merged(rows.blocks()):
-                if column == "FLOAT_DATA":
-                    block["FLOAT_DATA"] = block.pop("DATA").real
-                writer.append(block)
+            for columns, pieces in grouped(rows.pieces()):
+                writer.append_later(columns, [Later(len(p), p.shapes(column), partial(p.load, column)) for p in pieces])
+                next(tables, None)  # while others read and write these
+            deque(tables, maxlen=0)
+            writer.close()
         except BaseException:
             writer.abandon()
             raise
-        writer.close()
         fill(f"{folder}/STATE", rows.states.rows)
         fill(f"{folder}/FLAG_CMD", (_command(flag) for flag in options.online_flags))
         write_history(folder, "importasdm", [*options.history, *context.notes])
     _log.info("%s: %d rows of %s", path, writer.nrow, asdm.path)
     return Imported(Path(path), writer.nrow, context.notes)
+
+
+def _fill_subtables(context: Context, main: Any, folder: str, options: Options) -> Iterator[None]:
+    """Fill the subtables that the rows of the main table do not need, one after the other."""
+    write_ephemerides(list(context.ephemerides.values()), main, folder)
+    yield
+    yield from fill_times(
+        context, folder, pointing=options.pointing, pointing_correction=options.pointing_correction,
+        caldevice=options.caldevice, syspower=options.syspower,
+    )  # fmt: skip
+    copy_tables(context.asdm, main, folder, options.asis, context.notes)
 
 
 def _command(flag: OnlineFlag) -> dict[str, Any]:

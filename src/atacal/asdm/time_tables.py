@@ -33,17 +33,21 @@ def fill_times(
     pointing_correction: bool,
     caldevice: bool,
     syspower: bool,
-) -> None:
-    """Fill the tables, those that are switched off excepted."""
+) -> Iterator[None]:
+    """Fill the tables, those that are switched off excepted; pause after each."""
+    fill(f"{path}/SYSCAL", _syscals(context))
+    yield
     if pointing:
         fill(f"{path}/POINTING", pointings(context, pointing_correction))
-    fill(f"{path}/SYSCAL", _syscals(context))
+        yield
     if caldevice:
         fill(f"{path}/CALDEVICE", _caldevices(context))
     if syspower:
         fill(f"{path}/SYSPOWER", _syspowers(context))
+    yield
     fill(f"{path}/WEATHER", _weathers(context))
     fill(f"{path}/FLAG_CMD", _flag_commands(context))
+    yield
 
 
 def _who(context: Context, row: Row, table: str) -> dict[str, int]:

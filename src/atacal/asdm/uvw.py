@@ -20,6 +20,9 @@ class Uvw:
     def __init__(self, pads_m: NDArray[np.float64]) -> None:
         self._pads = pads_m
         self._dm: Any = None
+        self._axes: list[Any] = []
+        self._at: tuple[float, ...] = ()
+        """Reference antenna and direction that the frame has."""
 
     def antennas(self, time_s: float, ra_rad: float, dec_rad: float, members: list[int]) -> NDArray[np.float64]:
         """Return UVW of antennas relative to a reference antenna, (member, 3) [m].
@@ -42,19 +45,29 @@ class Uvw:
         out: NDArray[np.float64] = (self._pads[members] - reference) @ matrix.T
         return out
 
-    def _matrix(self, time_s: float, ra: float, dec: float, reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    @staticmethod
+    def _unit(value: float, unit: str) -> dict[str, Any]:
+        return {"value": value, "unit": unit}
+
+    def _start(self) -> None:
         from casacore.measures import measures
 
+        self._dm, unit = measures(), self._unit
+        for lon, lat in ((0.0, 0.0), (np.pi / 2, 0.0), (0.0, np.pi / 2)):
+            self._axes.append(self._dm.baseline("itrf", unit(lon, "rad"), unit(lat, "rad"), unit(1.0, "m")))
+
+    def _matrix(self, time_s: float, ra: float, dec: float, reference: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._dm is None:
-            self._dm = measures()
-        dm = self._dm
-        unit = lambda v, u: {"value": float(v), "unit": u}  # noqa: E731
-        dm.doframe(dm.epoch("utc", unit(time_s, "s")))
-        dm.doframe(dm.position("itrf", *(unit(x, "m") for x in reference)))
-        dm.doframe(dm.direction("j2000", unit(ra, "rad"), unit(dec, "rad")))
+            self._start()
+        dm, unit = self._dm, self._unit
+        dm.doframe(dm.epoch("utc", unit(float(time_s), "s")))
+        at = (*reference, ra, dec)
+        if at != self._at:
+            dm.doframe(dm.position("itrf", *(unit(float(x), "m") for x in reference)))
+            dm.doframe(dm.direction("j2000", unit(float(ra), "rad"), unit(float(dec), "rad")))
+            self._at = at
         columns = []
-        for axis in ((0.0, 0.0), (np.pi / 2, 0.0), (0.0, np.pi / 2)):
-            line = dm.baseline("itrf", unit(axis[0], "rad"), unit(axis[1], "rad"), unit(1.0, "m"))
+        for line in self._axes:
             turned = dm.measure(line, "j2000")
             lon, lat, length = (turned[m]["value"] for m in ("m0", "m1", "m2"))
             columns.append(length * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]))

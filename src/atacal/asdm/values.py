@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def array(value: Any, dtype: DTypeLike = np.float64) -> NDArray[Any]:
             flat = np.array(rest.split(), dtype=np.float64).astype(kind, copy=False) if rest else np.zeros(0, kind)
     except (ValueError, OverflowError):
         raise AsdmError(f"{value[:60]!r} holds something that is not a number") from None
-    count = int(np.prod(shape))
+    count = prod(shape)
     if len(flat) < count:
         raise AsdmError(f"{value[:60]!r} announces the shape {shape} but has {len(flat)} values")
     return flat[:count].reshape(shape)
@@ -90,7 +91,7 @@ def complexes(value: Any) -> NDArray[np.complex64]:
         return np.asarray(value, np.complex64)
     shape, rest = _head(value)
     flat = np.array(rest.replace(",", " ").split(), np.float64)
-    count = int(np.prod(shape))
+    count = prod(shape)
     if len(flat) < 2 * count:
         raise AsdmError(f"{value[:60]!r} announces {count} complex numbers but has {len(flat)} values")
     pairs = flat[: 2 * count].reshape(count, 2)
@@ -103,7 +104,7 @@ def strings(value: Any) -> tuple[tuple[int, ...], list[str]]:
         words = np.asarray(value, dtype=object)
         return words.shape, [str(w) for w in words.ravel()]
     shape, rest = _head(value)
-    count = int(np.prod(shape))
+    count = prod(shape)
     found = [bare or quoted for quoted, bare in _QUOTED.findall(rest)] if '"' in rest else rest.split()
     if len(found) < count:
         raise AsdmError(f"{value[:60]!r} announces {count} strings but has {len(found)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ BLOCKS_IN_FLIGHT = 4
 
 _ROW_BYTES = 150  # of all columns that are not cubes
 _MARGIN_BYTES = 4 << 20  # tables, subtables, tiles begun
+_PUT_COST = 50  # a call for one cell costs as much as so many cells of a long call
 _VECTOR_TILE = 131072  # values of a tile of WEIGHT and SIGMA
 
 
@@ -52,6 +54,24 @@ def require_room(
     total = sum(values * item_bytes(value_type(column)[0]) for column in cubes)
     # tiles that are not full: a few percent
     require_space(Path(path).parent, int(1.02 * total) + _ROW_BYTES * sum(counts.values()) + _MARGIN_BYTES, str(path))
+
+
+@dataclass(frozen=True)
+class Later:
+    """Rows whose cells are made by the thread that writes them.
+
+    Attributes
+    ----------
+    nrow : int
+    cells : mapping of column -> shape
+        Of each of the columns that `NewRows` writes itself.
+    make : callable
+        Gives the arrays (row, ...); a column that it leaves out is zero.
+    """
+
+    nrow: int
+    cells: Mapping[str, tuple[int, ...]]
+    make: Callable[[], Mapping[str, NDArray]]
 
 
 class NewRows:
@@ -86,6 +106,8 @@ class NewRows:
     ) -> None:
         self._table, self._path, self.nrow = table, path, 0
         self._cubes: dict[str, NewTiledColumn] = {}
+        managers = table.getdminfo().values()
+        self._incremental = {c for m in managers if m["TYPE"] == "IncrementalStMan" for c in m["COLUMNS"]}
         self._pending: deque[list[Future[None]]] = deque()
         self._pool = ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="atacal-writer")
         try:
@@ -110,18 +132,9 @@ class NewRows:
         ------
         WriteError
         """
-        row0, nrow = self.nrow, len(next(iter(values.values())))
+        row0, nrow = self._add(values)
         if nrow == 0:
             return
-        while len(self._pending) >= BLOCKS_IN_FLIGHT:
-            self._settle()
-        try:
-            self._table.addrows(nrow)
-            for column, array in values.items():
-                if column not in self._cubes:
-                    self._table.putcol(column, array, row0, nrow)
-        except RuntimeError as error:
-            raise WriteError(f"{self._path}: cannot write rows {row0} to {row0 + nrow - 1}: {error}") from error
         jobs: list[Future[None]] = []
         for column, cube in self._cubes.items():
             array = np.ascontiguousarray(values[column], cube.dtype)
@@ -129,7 +142,61 @@ class NewRows:
             edges = np.linspace(0, nrow, WORKERS + 1).astype(int).tolist()
             jobs += [self._pool.submit(cube.write, row0 + a, array[a:b]) for a, b in zip(edges, edges[1:]) if b > a]  # noqa: B905, RUF007
         self._pending.append(jobs)
+
+    def append_later(self, values: Mapping[str, NDArray], later: Sequence[Later]) -> None:
+        """Append rows of which only some columns are there yet.
+
+        Parameters
+        ----------
+        values : mapping of column -> array (row, ...)
+            All columns but those of which ``later`` tells.
+        later : sequence of Later
+            One after the other the same rows.
+
+        Raises
+        ------
+        WriteError
+        """
+        row0, _ = self._add(values)
+        jobs = []
+        for one in later:
+            for column, cell in one.cells.items():
+                self._cubes[column].extend(cell, one.nrow)
+            jobs.append(self._pool.submit(self._make, row0, one))
+            row0 += one.nrow
+        self._pending.append(jobs)
+
+    def _make(self, row0: int, one: Later) -> None:
+        for column, array in one.make().items():
+            self._cubes[column].write(row0, array)
+
+    def _add(self, values: Mapping[str, NDArray]) -> tuple[int, int]:
+        """Add rows to the table, and the columns that casacore writes; return the first and how many they are."""
+        row0, nrow = self.nrow, len(next(iter(values.values())))
+        while len(self._pending) >= BLOCKS_IN_FLIGHT:
+            self._settle()
+        if nrow == 0:
+            return row0, 0
+        try:
+            self._table.addrows(nrow)
+            for column, array in values.items():
+                if column in self._incremental:
+                    self._put_changes(column, array, row0)
+                elif column not in self._cubes:
+                    self._table.putcol(column, array, row0, nrow)
+        except RuntimeError as error:
+            raise WriteError(f"{self._path}: cannot write rows {row0} to {row0 + nrow - 1}: {error}") from error
         self.nrow += nrow
+        return row0, nrow
+
+    def _put_changes(self, column: str, array: NDArray, row0: int) -> None:
+        """Write a column of an incremental storage manager: there a value holds for all rows until the next one."""
+        changes = [0, *(np.flatnonzero(array[1:] != array[:-1]) + 1).tolist()]
+        if len(changes) * _PUT_COST > len(array):
+            self._table.putcol(column, array, row0, len(array))
+            return
+        for at in changes:
+            self._table.putcell(column, row0 + at, array[at].item())
 
     def close(self) -> None:
         """Wait until all is written, close the table and make the cubes known to it.
