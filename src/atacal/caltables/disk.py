@@ -35,13 +35,15 @@ _MARGIN_BYTES = 300_000
 # ---------------------------------------------------------------- reading
 
 
-def read_caltable(path: str | os.PathLike[str]) -> CalTable:
+def read_caltable(path: str | os.PathLike[str], *, errors: bool = True) -> CalTable:
     """Read a calibration table written by CASA or by atacal.
 
     Parameters
     ----------
     path : path
         The table's folder.
+    errors : bool
+        Read ``error``, ``snr`` and ``weight``; without them these are 0 (None), which is enough for applying it.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def read_caltable(path: str | os.PathLike[str]) -> CalTable:
         spws = read_spws(str(name / "SPECTRAL_WINDOW"))
         ids = _read_ids(name, tab, len(antennas), len(spws))
         solutions = {
-            int(spw): _read_spw(name, tab, int(spw), ids, len(antennas), column, np.dtype(dtype))
+            int(spw): _read_spw(name, tab, int(spw), ids, len(antennas), column, np.dtype(dtype), errors)
             for spw in np.unique(ids["spw"])
         }
     return CalTable(
@@ -132,24 +134,22 @@ def _read_ids(name: Path, tab: Any, nant: int, nspw: int) -> dict[str, NDArray]:
 
 
 def _read_spw(
-    name: Path, tab: Any, spw: int, ids: dict[str, NDArray], nant: int, column: str, dtype: np.dtype
+    name: Path, tab: Any, spw: int, ids: dict[str, NDArray], nant: int, column: str, dtype: np.dtype, errors: bool
 ) -> SpwSolutions:
     rows = np.flatnonzero(ids["spw"] == spw)
     slot, keys = group_slots(ids, rows, nant)
     ant = ids["ant"][rows]
-    part = tab if len(rows) == tab.nrows() else tab.selectrows(rows.tolist())
+    together = len(rows) == rows[-1] - rows[0] + 1
+    part = tab if together else tab.selectrows(rows.tolist())
+    start = int(rows[0]) if together else 0
     shape: tuple[int, ...] | None = None
     grids: dict[str, NDArray] = {}
-    for col, kind, empty in (
-        (column, dtype, 1 if dtype == np.complex64 else 0),
-        ("PARAMERR", np.float32, 0),
-        ("SNR", np.float32, 0),
-        ("FLAG", np.bool_, True),
-        ("WEIGHT", np.float32, 0),
-    ):
-        if col == "WEIGHT" and not _all_defined(part, col):
+    wanted = [(column, dtype, 1 if dtype == np.complex64 else 0), ("FLAG", np.dtype(bool), True)]
+    wanted += [(c, np.dtype(np.float32), 0) for c in ("PARAMERR", "SNR", "WEIGHT") if errors]
+    for col, kind, empty in wanted:
+        if col == "WEIGHT" and not _all_defined(part, col, start, len(rows)):
             continue
-        values = _cells(name, part, col, spw)
+        values = _cells(name, part, col, spw, start, len(rows))
         shape = shape or values.shape[1:]
         if values.shape[1:] != shape:
             raise InvalidTable(f"{name} is damaged: in spw {spw} {col} has shape {values.shape[1:]}, {column} {shape}")
@@ -160,26 +160,27 @@ def _read_spw(
     refant[slot, ant] = ids["refant"][rows]
     row = np.full((len(keys), nant), -1, np.int64)
     row[slot, ant] = rows
+    none = np.broadcast_to(np.float32(0), grids[column].shape)
     return SpwSolutions(
         spw=spw,
         **{k: np.ascontiguousarray(keys[k]) for k in ("time", "interval", "field", "scan", "obs")},
         refant=refant,
         param=grids[column],
-        error=grids["PARAMERR"],
-        snr=grids["SNR"],
+        error=grids["PARAMERR"] if errors else none,
+        snr=grids["SNR"] if errors else none,
         flag=grids["FLAG"],
         weight=grids.get("WEIGHT"),
         row=row,
     )
 
 
-def _cells(name: Path, part: Any, column: str, spw: int) -> NDArray:
+def _cells(name: Path, part: Any, column: str, spw: int, start: int, count: int) -> NDArray:
     """Read an array column whose cells must all have one (chan, par) shape."""
     try:
-        values = part.getcol(column)
+        values = part.getcol(column, start, count)
     except RuntimeError as error:
-        for row in range(part.nrows()):
-            if not part.iscelldefined(column, row):
+        for row in range(count):
+            if not part.iscelldefined(column, start + row):
                 raise InvalidTable(
                     f"{name} is damaged: {column} is undefined in solution {row} of spw {spw}"
                 ) from error
@@ -192,11 +193,11 @@ def _cells(name: Path, part: Any, column: str, spw: int) -> NDArray:
     return values
 
 
-def _all_defined(part: Any, column: str) -> bool:
-    if column not in part.colnames() or not part.nrows():
+def _all_defined(part: Any, column: str, start: int, count: int) -> bool:
+    if column not in part.colnames():
         return False
-    ends = part.iscelldefined(column, 0) and part.iscelldefined(column, part.nrows() - 1)
-    return ends and all(part.iscelldefined(column, row) for row in range(part.nrows()))
+    ends = part.iscelldefined(column, start) and part.iscelldefined(column, start + count - 1)
+    return ends and all(part.iscelldefined(column, row) for row in range(start, start + count))
 
 
 def _refuse_not_finite(name: str, spw: int, param: NDArray, flag: NDArray[np.bool_]) -> None:

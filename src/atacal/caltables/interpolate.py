@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.caltables.resample import TWO_PI, lagrange_weights
+from atacal.caltables.resample import TWO_PI, distinct_vectors, lagrange_weights
 
 TIME_TOLERANCE_S = 5e-6
 """Times closer than this are the same time [s]: MJD seconds in float64 resolve 1 microsecond, and CASA writes the
@@ -140,13 +140,14 @@ def register(
     if present.all():
         patterns, which = present[order][:, :1], np.zeros(nant, np.intp)
     else:
-        patterns, which = np.unique(present[order], axis=1, return_inverse=True)
+        by_antenna, which = distinct_vectors(present[order].T)
+        patterns = by_antenna.T
     used = 1
     for p in range(patterns.shape[1]):
         slots = order[patterns[:, p]]
         if len(slots) == 0:
             continue
-        ants = np.flatnonzero(which.reshape(-1) == p)
+        ants = np.flatnonzero(which == p)
         idx, wt, flags = bracket(solution_time[slots], time, mode)
         k = idx.shape[1]
         used = max(used, k)

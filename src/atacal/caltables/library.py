@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from atacal.caltables.bpoly import BPolyTable, outside_domain, tabulated
 from atacal.caltables.bpoly_disk import is_bpoly, read_bpoly
 from atacal.caltables.disk import read_caltable
+from atacal.caltables.rows import distinct
 from atacal.caltables.specs import (
     Interp,
     as_list,
@@ -109,8 +110,8 @@ def slots_of(block: Block) -> tuple[NDArray[np.int32], NDArray[Any]]:
     runs = np.empty(len(first), KEY)
     for name in ("time", "field", "scan", "obs"):
         runs[name] = getattr(block, name)[first]
-    key, by_run = np.unique(runs, return_inverse=True)
-    return by_run.reshape(-1)[by_row.reshape(-1)].astype(np.int32), key
+    firsts, by_run = distinct(runs)
+    return by_run[by_row.reshape(-1)].astype(np.int32), runs[firsts]
 
 
 @dataclass(eq=False)
@@ -273,7 +274,7 @@ def _table_and_spws(
     if not isinstance(name, CalTable) and is_bpoly(name):
         log.info("%s: a BPOLY table; it does not change weights, whatever calwt says (as in CASA)", name)
         return polynomials_for(read_bpoly(name), spwmap, metadata, relative=how.freq_relative)
-    table = name if isinstance(name, CalTable) else read_caltable(name)
+    table = name if isinstance(name, CalTable) else read_caltable(name, errors=False)
     check_antennas(table, metadata)
     return table, map_spws(spwmap, table, len(metadata.spws))
 

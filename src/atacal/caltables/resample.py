@@ -66,8 +66,7 @@ def in_frequency(
     out_ok = np.zeros(shape, bool)
     # vectors along frequency, grouped by which channels are good: few distinct patterns, many vectors
     good = np.moveaxis(ok, 2, -1).reshape(-1, len(freq_in))
-    patterns, which = np.unique(good, axis=0, return_inverse=True)
-    which = which.reshape(-1)
+    patterns, which = distinct_vectors(good)
     amp_v, out_amp_v = _vectors(amplitude), np.zeros((good.shape[0], len(freq_out)))
     phase_v = None if phase is None else _vectors(phase)
     out_phase_v = None if phase is None else np.zeros_like(out_amp_v)
@@ -88,6 +87,15 @@ def in_frequency(
     if out_phase is not None and out_phase_v is not None:
         out_phase[:] = np.moveaxis(out_phase_v.reshape(back), -1, 2)
     return out_amp, out_phase, out_ok
+
+
+def distinct_vectors(flags: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Return the distinct rows of (vector, n), as they first appear, and which of them each row is."""
+    found: dict[bytes, int] = {}
+    which = np.array([found.setdefault(row.tobytes(), len(found)) for row in np.packbits(flags, axis=1)], np.intp)
+    first = np.empty(len(found), np.intp)
+    first[which[::-1]] = np.arange(len(which))[::-1]
+    return flags[first], which
 
 
 def flagged_in_part(ok: NDArray[np.bool_]) -> bool:

@@ -32,6 +32,23 @@ SLOT_DTYPE = np.dtype([(k, IDS[k][1]) for k in ("time", "interval", "field", "sc
 """What the solutions of a slot share."""
 
 
+def distinct(keys: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first row of each distinct key, in their ascending order, and which of them each row has.
+
+    It does for structured keys (row,) what `numpy.unique` does, which compares them one by one in Python's way.
+    """
+    names = keys.dtype.names or ()
+    order = np.lexsort([keys[name] for name in reversed(names)])
+    new = np.zeros(len(keys), bool)
+    new[:1] = True
+    for name in names:
+        values = keys[name][order]
+        new[1:] |= values[1:] != values[:-1]
+    inverse = np.empty(len(keys), np.intp)
+    inverse[order] = np.cumsum(new) - 1
+    return order[new], inverse
+
+
 def group_slots(ids: dict[str, NDArray], rows: NDArray[np.int64], nant: int) -> tuple[NDArray[np.int64], NDArray]:
     """Group rows into slots, in the order in which they first appear.
 
@@ -51,7 +68,7 @@ def group_slots(ids: dict[str, NDArray], rows: NDArray[np.int64], nant: int) -> 
     keys = np.empty(len(rows), SLOT_DTYPE)
     for part in SLOT_DTYPE.names or ():
         keys[part] = ids[part][rows]
-    _, group = np.unique(keys, return_inverse=True)
+    group = distinct(keys)[1]
     # an antenna that comes twice with the same key (after append) belongs to another slot
     cell = group * nant + ids["ant"][rows]
     order = np.argsort(cell, kind="stable")

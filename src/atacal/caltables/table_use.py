@@ -103,6 +103,8 @@ class TableUse:
         labels[:, 0] = [distinct[id(self.fields[f])] for f in key["field"]]
         if self.interp.slices:
             labels[:, 1] = key[self.interp.slices]
+        if (labels == labels[:1]).all():
+            return np.zeros(len(key), np.intp)
         return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
 
     def _usable(self, solutions: SpwSolutions, key: Any) -> NDArray[np.bool_]:
