@@ -2,7 +2,7 @@
 #   make demo    simulate a small execution block, calibrate it, compare with its truth
 #   make test    the test suite
 #   make peer    compare with the real CASA (builds its environment once, outside the clone: $ATACAL_PEER)
-#   make bench   time the recipe's steps against CASA on a 2.3 GB MeasurementSet
+#   make bench   time the recipe's steps (2.3 GB) and a raw block's against CASA
 #   make lint    ruff, mypy, generated pages current
 #   make docs    generate the task pages from the docstrings
 #   make clean   remove .venv and what the tools leave behind

@@ -8,7 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
+RECIPE, RAW = "benchmark", "raw benchmark"
+"""Names of the sections in the page's markers."""
 AIMS = {
     "phase-up": 10,
     "bandpass": 10,
@@ -18,6 +19,7 @@ AIMS = {
     "applycal": 8,
     "split": 4,
 }
+RAW_AIMS = {"importasdm": 5, "wvrgcal": 5, "applycal": 8}
 """How many times faster than CASA each step should be."""
 TOTAL_AIM, MEMORY_AIM_MB = 10, 1000
 
@@ -33,7 +35,9 @@ def machine() -> str:
     return f"{cores} cores of {model}, {memory:.0f} GiB memory, {platform.system()} {platform.release().split('-')[0]}"
 
 
-def table(casa: dict[str, Any] | None, atacal: dict[str, Any] | None) -> str:
+def table(
+    casa: dict[str, Any] | None, atacal: dict[str, Any] | None, aims: dict[str, int], total_aim: int | None
+) -> str:
     """Write the steps as a Markdown table of seconds, ratios and peak memory."""
     lines = [
         "| step | CASA [s] | atacal [s] | ratio | aim | CASA peak [MB] | atacal peak [MB] |",
@@ -42,14 +46,14 @@ def table(casa: dict[str, Any] | None, atacal: dict[str, Any] | None) -> str:
     by_name = [{s["step"]: s for s in run["steps"]} if run else {} for run in (casa, atacal)]
     names = list(by_name[0] or by_name[1])
     for name in names:
-        lines.append(_row(name, *(steps.get(name) for steps in by_name), aim=AIMS.get(name)))
+        lines.append(_row(name, *(steps.get(name) for steps in by_name), aim=aims.get(name)))
     sums = [
         {"seconds": sum(s["seconds"] for s in steps.values()), "peak_mb": max(s["peak_mb"] for s in steps.values())}
         if steps
         else None
         for steps in by_name
     ]
-    lines.append(_row("**total**", *sums, aim=TOTAL_AIM))
+    lines.append(_row("**total**", *sums, aim=total_aim))
     return "\n".join(lines)
 
 
@@ -88,24 +92,32 @@ def page(
             f"{versions}, {datetime.date.today()}, on {machine()}; Python {platform.python_version()} for atacal.",
             f"The MeasurementSet: {len(truth['antennas'])} antennas, {len(spws)} spws of {spws[0]['nchan']} channels, "
             f"{truth['nrow']} rows, {size_gb:.1f} GB, made by `atacal simulate` in {build_s:.0f} s.",
-            table(casa, atacal),
+            table(casa, atacal, AIMS, TOTAL_AIM),
             "The flux densities that `fluxscale` found on the way:",
             flux_table(casa, atacal, truth["flux_jy"]),
         ]
     )
 
 
-def write(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a page.
+def raw_page(casa: dict[str, Any] | None, atacal: dict[str, Any] | None, about: str) -> str:
+    """Write what stands between the markers of the raw block's section; ``about``: a line on the data."""
+    versions = " against ".join(r["version"] for r in (atacal, casa) if r)
+    first = f"{versions}, {datetime.date.today()}, on {machine()}; Python {platform.python_version()} for atacal."
+    return "\n\n".join([first, about, table(casa, atacal, RAW_AIMS, None)])
+
+
+def write(path: Path, section: str, text: str) -> None:
+    """Replace what stands between the markers of a page's section.
 
     Raises
     ------
     ValueError
         If the page has no markers.
     """
+    first, last = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
     old = path.read_text(encoding="utf-8")
-    head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = old.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{path} has no markers {BEGIN} and {END}")
-    path.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+        raise ValueError(f"{path} has no markers {first} and {last}")
+    path.write_text(f"{head}{first}\n\n{text}\n\n{last}{tail}", encoding="utf-8")

@@ -1,6 +1,9 @@
-"""Time the recipe with CASA and with atacal on the same data, and write the table into docs/benchmark.md.
+"""Time the recipe with CASA and with atacal on the same data, and write the tables into docs/benchmark.md.
 
-    python benchmarks/run.py [--preset bench] [--only atacal] [--repeat 1] [--folder DIR] [--no-write]
+    python benchmarks/run.py [--part recipe|raw] [--preset bench] [--only atacal] [--repeat 1] [--folder DIR]
+                             [--asdm ASDM] [--no-write]
+
+There are two parts: the standard recipe (`steps.py`), and a raw block from the ASDM to data in kelvin (`raw_steps.py`).
 
 CASA runs in its environment of its own (`$ATACAL_PEER/casapy`; `make peer` makes it).
 """
@@ -14,12 +17,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import raw_data  # noqa: E402
 import report  # noqa: E402
 
 PAGE = HERE.parent / "docs" / "benchmark.md"
@@ -58,13 +63,8 @@ def copy(ms: Path, target: Path) -> Path:
     return target
 
 
-def run(engine: str, python: Path, ms: Path, warm_up: Path, folder: Path) -> dict[str, Any]:
-    """Run the steps in a process of their own, on a copy of the data."""
-    place = folder / engine
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    vis, small = copy(ms, place / "X.ms"), copy(warm_up, place / "warm-up.ms")
-    command = [python, HERE / "steps.py", engine, vis, place / "out", place / "result.json", "--warm-up", small]
+def run(engine: str, command: Sequence[str | Path], place: Path) -> dict[str, Any]:
+    """Run steps in a process of their own, in a folder that is removed afterwards."""
     with subprocess.Popen([str(c) for c in command], cwd=place, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():  # CASA tells of every flagged solution
             if line.startswith(f"{engine} "):
@@ -74,6 +74,34 @@ def run(engine: str, python: Path, ms: Path, warm_up: Path, folder: Path) -> dic
     result: dict[str, Any] = json.loads((place / "result.json").read_text())
     shutil.rmtree(place)
     return result
+
+
+def emptied(place: Path) -> Path:
+    """Make a folder anew."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    return place
+
+
+def run_recipe(engine: str, python: Path, ms: Path, warm_up: Path, folder: Path) -> dict[str, Any]:
+    """Run the recipe's steps on a copy of the data."""
+    place = emptied(folder / engine)
+    vis, small = copy(ms, place / "X.ms"), copy(warm_up, place / "warm-up.ms")
+    files = [vis, place / "out", place / "result.json"]
+    return run(engine, [python, HERE / "steps.py", engine, *files, "--warm-up", small], place)
+
+
+def run_raw(engine: str, python: Path, asdm: Path, folder: Path) -> dict[str, Any]:
+    """Run the raw block's steps on a copy of the data."""
+    place = emptied(folder / engine)
+    vis, small = (copy(raw_data.make_ms(folder, size), place / f"{size}.ms") for size in ("full", "tiny"))
+    for file in sorted(f for f in asdm.rglob("*") if f.is_file()):  # into the page cache, as the copies are
+        with file.open("rb") as source:
+            while source.read(1 << 24):
+                pass
+    files = [asdm, vis, place / "out", place / "result.json"]
+    warm_up = [raw_data.make_asdm(folder, "tiny"), small]
+    return run(engine, [python, HERE / "raw_steps.py", engine, *files, "--warm-up", *warm_up], place)
 
 
 def best(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -90,32 +118,64 @@ def best(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def in_turn(
+    engines: Sequence[str], repeat: int, one: Callable[[str], dict[str, Any]]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Run the engines in turn; return the best of CASA's and of atacal's runs."""
+    runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
+    for _ in range(repeat):
+        for engine in engines:
+            runs[engine].append(one(engine))
+    casa, atacal = (best(runs[e]) if e in runs else None for e in ("casa", "atacal"))
+    return casa, atacal
+
+
+def recipe_part(given: argparse.Namespace, engines: Sequence[str], python: dict[str, Path]) -> str:
+    """Time the standard recipe; return its section of the page."""
+    ms, seconds = build(given.folder, given.preset)
+    warm_up, _ = build(given.folder, "tiny")
+    casa, atacal = in_turn(engines, given.repeat, lambda e: run_recipe(e, python[e], ms, warm_up, given.folder))
+    truth = json.loads(Path(f"{ms}.truth.json").read_text())
+    return report.page(casa, atacal, truth, seconds, folder_bytes(ms) / 1e9)
+
+
+def raw_part(given: argparse.Namespace, engines: Sequence[str], python: dict[str, Path]) -> str:
+    """Time the raw block; return its section of the page."""
+    asdm = given.asdm.resolve() if given.asdm else raw_data.make_asdm(given.folder, "full")
+    ms = raw_data.make_ms(given.folder, "full")
+    casa, atacal = in_turn(engines, given.repeat, lambda e: run_raw(e, python[e], asdm, given.folder))
+    truth = json.loads(Path(f"{ms}.truth.json").read_text())
+    about = (
+        f"The ASDM: {folder_bytes(asdm) / 1e9:.2f} GB. The MeasurementSet of the other steps: "
+        f"{len(truth['antennas'])} antennas, {truth['nrow']} rows, {folder_bytes(ms) / 1e9:.2f} GB."
+    )
+    return report.raw_page(casa, atacal, about)
+
+
 def main() -> None:
-    """Build the data, run both, print and write the table."""
+    """Build the data, run both, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="bench", help="size of the MeasurementSet: bench, small, tiny")
+    parser.add_argument("--part", choices=("recipe", "raw"), help="run one of the two parts")
+    parser.add_argument("--preset", default="bench", help="size of the recipe's MeasurementSet: bench, small, tiny")
     parser.add_argument("--only", choices=("casa", "atacal"), help="run one of the two")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each, in turn; the fastest counts")
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "atacal-bench", help="for the data")
-    parser.add_argument("--no-write", action="store_true", help="print the table, leave docs/benchmark.md alone")
+    parser.add_argument("--asdm", type=Path, help="an ASDM to import in place of the one that is made")
+    parser.add_argument("--no-write", action="store_true", help="print the tables, leave docs/benchmark.md alone")
     given = parser.parse_args()
     engines = [given.only] if given.only else ["casa", "atacal"]
     python = {"atacal": Path(sys.executable)}
     if "casa" in engines:
         python["casa"] = casa_python()
     given.folder.mkdir(parents=True, exist_ok=True)
-    ms, seconds = build(given.folder, given.preset)
-    warm_up, _ = build(given.folder, "tiny")
-    runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
-    for _ in range(given.repeat):
-        for engine in engines:
-            runs[engine].append(run(engine, python[engine], ms, warm_up, given.folder))
-    casa, atacal = (best(runs[e]) if e in runs else None for e in ("casa", "atacal"))
-    truth = json.loads(Path(f"{ms}.truth.json").read_text())
-    text = report.page(casa, atacal, truth, seconds, folder_bytes(ms) / 1e9)
-    print("\n" + text)
-    if not given.no_write and not given.only and given.preset == "bench":
-        report.write(PAGE, text)
+    parts = {"recipe": (report.RECIPE, recipe_part), "raw": (report.RAW, raw_part)}
+    for name in [given.part] if given.part else list(parts):
+        section, measure = parts[name]
+        text = measure(given, engines, python)
+        print("\n" + text)
+        standard = given.preset == "bench" if name == "recipe" else given.asdm is None
+        if standard and not given.no_write and not given.only:
+            report.write(PAGE, section, text)
 
 
 if __name__ == "__main__":
