@@ -21,14 +21,16 @@ from atacal.asdm.uvw import Uvw
 from atacal.asdm.values import array, entity_id, integer, mjd_s, tag, words
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError, BdfError
+from atacal.memory import WORK_COPIES, for_data
+from atacal.ms._new_rows import WRITERS
 
 _log = logging.getLogger("atacal")
 SLICE_BYTES = 500 << 20
 """Integrations that the filler takes at a time; within them the rows are ordered by data description."""
 PIECE_BYTES = 16 << 20
-"""Data of a window that are read and written at a time."""
-SPAN_BYTES = 64 << 20
-"""Stretch of a binary in which they may lie."""
+"""Data of a window that are read and written at a time, where the memory bound allows it."""
+SPANS = 4
+"""So much longer may be the stretch of a binary in which they lie."""
 _UVW_KEPT, _FRAMES_KEPT = 4096, 8
 _SRT = {"FULL_RESOLUTION", "CHANNEL_AVERAGE", "BASEBAND_WIDE"}
 
@@ -74,6 +76,7 @@ class MainRows:
     def __init__(self, context: Context, wanted: Wanted) -> None:
         self.context, self.wanted = context, wanted
         self.states = States(context)
+        self._piece_bytes = min(PIECE_BYTES, for_data() // (WORK_COPIES * WRITERS))
         self._configs = read_configs(context.asdm)
         self._uvw = Uvw(pad_positions(context))
         self._moving_uvw = Uvw(antenna_positions(context))  # CASA makes UVW of these again where there is an ephemeris
@@ -250,7 +253,7 @@ class MainRows:
         """Yield the pieces of one window; those of other windows at the same times share ``frames``."""
         nant, window = len(s.config.antennas), s.bdf.windows[k]
         each = (nant * (nant - 1) // 2 if cross else nant) * window.nchan * 8 * max(len(window.cross), 1)
-        step = max(min(PIECE_BYTES // max(each, 1), SPAN_BYTES // max(span_bytes(parts[0]), 1)), 1)
+        step = max(min(self._piece_bytes // max(each, 1), SPANS * self._piece_bytes // max(span_bytes(parts[0]), 1)), 1)
         for begin in range(0, len(parts), step):
             some = parts[begin : begin + step]
             stretch = Stretch(

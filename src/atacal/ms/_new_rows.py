@@ -19,6 +19,8 @@ from atacal.ms.columns import item_bytes, tile_maker, value_type
 from atacal.ms.space import require_space
 from atacal.threads import WORKERS
 
+WRITERS = 2 * WORKERS
+"""Threads that write: half of them wait for the disk."""
 BLOCKS_IN_FLIGHT = 4
 """Blocks that are being written while the next is made."""
 
@@ -109,7 +111,7 @@ class NewRows:
         managers = table.getdminfo().values()
         self._incremental = {c for m in managers if m["TYPE"] == "IncrementalStMan" for c in m["COLUMNS"]}
         self._pending: deque[list[Future[None]]] = deque()
-        self._pool = ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="atacal-writer")
+        self._pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="atacal-writer")
         try:
             for column in ("WEIGHT", "SIGMA", *cubes):
                 kind, dtype = value_type(column)
