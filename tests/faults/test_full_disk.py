@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -87,7 +89,18 @@ def folder(small_original, caltable_original, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("disk")
     shutil.copytree(small_original, path / "X.ms")
     shutil.copytree(caltable_original, path / "X.phase")
+    _asdm_writer().write_asdm(path / "A")
     return path
+
+
+def _asdm_writer() -> ModuleType:
+    """Load the writer of tiny ASDMs that stands beside the importer's tests."""
+    spec = importlib.util.spec_from_file_location("asdm_writer", Path(__file__).parents[1] / "asdm" / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["asdm_writer"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 SET = "setjy X.ms --standard manual --fluxdensity 2"
@@ -111,6 +124,8 @@ CASES = {
     "gaincal": ("", "gaincal X.ms X.new --refant 0"),
     "gaincal append": ("", "gaincal X.ms X.phase --refant 0 --append"),
     "applycal": ("", "applycal X.ms --gaintable X.phase --no-flagbackup"),
+    "gencal": ("", "gencal X.ms X.new --caltype antpos --antenna 1 --parameter 0.001,0,0"),
+    "importasdm": ("", "importasdm A --vis B.ms"),
     "split": ("", "split X.ms --outputvis Y.ms --datacolumn data"),
 }
 

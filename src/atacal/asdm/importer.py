@@ -86,16 +86,15 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
         context.ephemerides[ephemeris.number] = ephemeris
     with NewTable(path) as new:
         rows = MainRows(context, options.wanted)
-        folder = str(new.temporary)
+        folder, counts = str(new.temporary), rows.counts()
         column = "DATA" if rows.is_complex() else "FLOAT_DATA"
+        require_room(path, ("FLAG", column), counts, beside=asdm.table_bytes())
         main = _make_main(asdm, folder, column)
         try:
             make_subtables(main, folder)
             fill_setup(context, folder)
             fill_sky(context, folder)
             tables = _fill_subtables(context, main, folder, options)
-            counts = rows.counts()
-            require_room(path, ("FLAG", column), counts)
             writer = NewRows(main, folder, path, ("FLAG", column), counts)
         except BaseException:
             main.close()

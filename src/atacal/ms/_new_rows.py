@@ -36,7 +36,11 @@ def _vector_tile(cell: tuple[int, ...]) -> list[int]:
 
 
 def require_room(
-    path: str | os.PathLike[str], cubes: Sequence[str], rows: Mapping[tuple[int, ...], int] | None = None
+    path: str | os.PathLike[str],
+    cubes: Sequence[str],
+    rows: Mapping[tuple[int, ...], int] | None = None,
+    *,
+    beside: int = 0,
 ) -> None:
     """Raise unless the disk has room for a new MeasurementSet, before anything of it is made.
 
@@ -46,6 +50,8 @@ def require_room(
         Its name.
     cubes, rows
         As for `NewRows`; without ``rows`` only what every MeasurementSet takes is asked for.
+    beside : int
+        What large subtables take [bytes].
 
     Raises
     ------
@@ -53,7 +59,7 @@ def require_room(
     """
     counts = rows or {}
     values = sum(nrow * int(np.prod(cell)) for cell, nrow in counts.items())
-    total = sum(values * item_bytes(value_type(column)[0]) for column in cubes)
+    total = beside + sum(values * item_bytes(value_type(column)[0]) for column in cubes)
     # tiles that are not full: a few percent
     require_space(Path(path).parent, int(1.02 * total) + _ROW_BYTES * sum(counts.values()) + _MARGIN_BYTES, str(path))
 
