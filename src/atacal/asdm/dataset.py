@@ -102,7 +102,7 @@ class Asdm:
                 yield row
 
     def table_bytes(self) -> int:
-        """Return how long the files of all tables are together; the subtables made of them take less, or about as much."""
+        """Return how long the files of all tables are together; subtables made of them take about as much, or less."""
         return sum(f.stat().st_size for f in self.path.iterdir() if f.suffix in (".xml", ".bin") and f.is_file())
 
     def binary(self, uid: str) -> Path:
