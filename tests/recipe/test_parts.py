@@ -7,18 +7,21 @@ import json
 import numpy as np
 import pytest
 
-from atacal.errors import ModelError, SelectionError, TableExists
+from atacal.errors import ArgumentError, ModelError, SelectionError, TableExists
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.recipe.plan import _ranges, central_channels, has_autocorrelations, make_plan
+from atacal.recipe.channels import central_channels, ranges
+from atacal.recipe.flux_model import FluxModel, choose_model
+from atacal.recipe.plan import has_autocorrelations, make_plan
 from atacal.recipe.products import products_of, start
+from atacal.recipe.roles import find_roles
 from atacal.recipe.scatter import baseline_rms_deg
 from atacal.recipe.summary import FluxDensity, Summary, TableCount, flux_densities, write_summary
 from atacal.simulate import simulate
 
-WANTED = {
-    "bandpass": "", "flux": "", "phase": "", "target": "", "check": "", "spw": "", "refant": "", "outdir": "",
-    "has_model": True,
-}  # fmt: skip
+
+def planned(ms, **changes):
+    wanted = {"spw": "", "refant": "", "solint_bandpass": "inf"} | changes
+    return make_plan(ms, find_roles(ms), FluxModel("given", ""), products_of(ms.path), **wanted)
 
 
 @pytest.mark.parametrize(("n", "first", "last"), [(128, 48, 80), (64, 24, 40), (4, 1, 2), (1, 0, 0)])
@@ -33,12 +36,12 @@ def test_central_channels_of_a_range_and_their_spelling():
     chosen = np.flatnonzero(central_channels(mask))
     assert (chosen[0], chosen[-1]) == (25, 37)
     mask[30] = False
-    assert _ranges(mask) == "6~29;31~56"
+    assert ranges(mask) == "6~29;31~56"
 
 
 def test_the_plan_of_a_simulated_block(sim_original):
     with MeasurementSet(sim_original) as ms:
-        plan = make_plan(ms, **WANTED)
+        plan = planned(ms)
     assert plan.spw_ids == "0,1"
     assert plan.central == "0:24~40,1:24~40"
     assert plan.phase_calibrator == {2: 2, 3: 2, 4: 2}
@@ -51,16 +54,16 @@ def test_the_plan_of_a_simulated_block(sim_original):
 def test_the_users_spws_channels_and_reference_are_taken(sim_original):
     with MeasurementSet(sim_original) as ms:
         name = ms.metadata.antennas[3].name
-        plan = make_plan(ms, **{**WANTED, "spw": "1:10~49", "refant": name})
+        plan = planned(ms, spw="1:10~49", refant=name)
         assert plan.refants == (name,)
         assert (plan.spw, plan.spw_ids, plan.central) == ("1:10~49", "1", "1:25~35")
         with pytest.raises(SelectionError):
-            make_plan(ms, **{**WANTED, "spw": "7"})
+            planned(ms, spw="7")
 
 
 def test_an_unknown_flux_density_is_asked_for(sim_original):
     with MeasurementSet(sim_original) as ms, pytest.raises(ModelError, match=r"J1550\+0527.*flux_density"):
-        make_plan(ms, **{**WANTED, "has_model": False})
+        choose_model(ms, find_roles(ms), given=False, raw=False)
 
 
 def test_autocorrelations_are_seen(tmp_path):
@@ -94,6 +97,15 @@ def test_a_second_run_clears_the_first_ones_products_and_nothing_else(tmp_path):
         start(other, {})
 
 
+def test_the_data_themselves_are_never_cleared_away(tmp_path):
+    products = products_of(tmp_path / "uid_X1.asdm.sdm")
+    start(products, {})
+    products.imported.mkdir()
+    with pytest.raises(ArgumentError, match="cleared away"):
+        start(products_of(products.imported, products.folder), {}, products.imported)
+    assert products.imported.is_dir()
+
+
 def test_phase_scatter_is_about_each_baselines_mean():
     rng = np.random.default_rng(2)
     key = np.repeat([5, 9, 11], [400, 400, 2])
@@ -122,7 +134,7 @@ def test_flux_densities_are_read_from_fluxscales_dict():
 
 def test_the_summary_for_people_and_for_programs(tmp_path):
     summary = Summary(
-        "X.ms", "out", {"bandpass": ["J1"], "target": []}, "DV05", ["DV05"],
+        "X.ms", "out", {"bandpass": ["J1"], "target": []}, "DV05", ["DV05"], notes=["no water vapour correction"],
         tables=[TableCount("bandpass", "out/X.bandpass", "B Jones", 100, 7, ["DA41 (spw 0)"])],
         fluxes=[FluxDensity("J1", 0, 1e11, 0.5, 0.01, 16)],
     )  # fmt: skip
@@ -132,6 +144,7 @@ def test_the_summary_for_people_and_for_programs(tmp_path):
     assert "DA41 (spw 0)" in text
     assert "0.50000 +- 0.01000" in text
     assert "7.00 %" in text
+    assert "- no water vapour correction" in text
     content = json.loads((tmp_path / "s.json").read_text())
     assert content["tables"][0]["flagged"] == 7
     assert content["fluxes"][0]["flux_jy"] == 0.5

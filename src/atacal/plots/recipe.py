@@ -23,7 +23,9 @@ from atacal.plots.tables import TableSelection, kind_axis
 from atacal.plots.visibilities import Request, data_column
 
 
-def plot_caltable(path: str | os.PathLike[str], outdir: str | os.PathLike[str]) -> list[Path]:
+def plot_caltable(
+    path: str | os.PathLike[str], outdir: str | os.PathLike[str], *, spws: Sequence[int] = ()
+) -> list[Path]:
     """Draw the pictures that show whether a calibration table is good.
 
     Gains: amplitude and phase against time (where the table has such variation), one picture per spw, a panel per
@@ -35,6 +37,8 @@ def plot_caltable(path: str | os.PathLike[str], outdir: str | os.PathLike[str]) 
         The table.
     outdir : path
         Folder for the pictures (made if it is not there); each PNG has the numbers behind it in an ``.npz`` beside it.
+    spws : sequence of int
+        Draw these; empty for all.
 
     Returns
     -------
@@ -46,6 +50,8 @@ def plot_caltable(path: str | os.PathLike[str], outdir: str | os.PathLike[str]) 
     NoSuchTable, InvalidTable, EmptySelection, WriteError
     """
     table = read_caltable(path)
+    if spws:
+        table = replace(table, solutions={s: one for s, one in table.solutions.items() if s in spws})
     folder = _folder(outdir)
     written: list[Path] = []
     for name, request in _table_requests(table):

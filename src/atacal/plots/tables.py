@@ -18,7 +18,8 @@ LABELS = {
     "time": "Time (UTC)", "frequency": "Frequency (GHz)", "channel": "Channel", "antenna1": "Antenna", "scan": "Scan",
     "field": "Field ID", "spw": "Spectral window", "snr": "Signal-to-noise ratio", "amp": "Gain amplitude",
     "phase": "Gain phase (deg)", "real": "Gain, real part", "imag": "Gain, imaginary part", "delay": "Delay (ns)",
-    "tsys": "System temperature (K)", "value": "Value", "error": "Solution error",
+    "tsys": "System temperature (K)", "position": "Position correction (m)", "value": "Value",
+    "error": "Solution error",
 }  # fmt: skip
 _SYNONYMS = {
     "freq": "frequency", "chan": "channel", "antenna": "antenna1", "ant": "antenna1", "gainamp": "amp",
@@ -29,7 +30,9 @@ _OF_COMPLEX = ("amp", "phase", "real", "imag")
 
 
 def kind_axis(table: CalTable) -> str:
-    """Return the axis that a real-valued table holds: ``delay`` (K), ``tsys`` (B TSYS) or ``value``."""
+    """Return the axis that a real-valued table holds: ``delay`` (K), ``tsys`` (B TSYS), ``position`` or ``value``."""
+    if table.kind.startswith("KAntPos"):
+        return "position"
     if table.kind.startswith("K Jones") or table.kind.startswith("Kcross"):
         return "delay"
     return "tsys" if "TSYS" in table.kind else "value"
@@ -129,6 +132,8 @@ def antenna_names(table: CalTable) -> list[str]:
 
 def pol_names(table: CalTable) -> list[str]:
     """Return the names of the table's polarisations: X Y, R L, or numbers where the basis is not known."""
+    if table.kind.startswith("KAntPos"):
+        return ["x", "y", "z"]
     count = max((s.param.shape[3] for s in table.solutions.values()), default=1)
     if count == 1:
         return ["both pol"] if table.kind.startswith("T ") else ["pol 0"]

@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from atacal.calibrater.antenna_positions import read_positions_file
 from atacal.errors import ArgumentError
 from atacal.memory import give_back
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.progress import track
-from atacal.recipe.plan import Plan, make_plan
-from atacal.recipe.products import start
-from atacal.recipe.summary import Summary, count_table, flux_densities, write_summary
+from atacal.recipe.apriori import AprioriRun, import_asdm
+from atacal.recipe.apriori_summary import Apriori
+from atacal.recipe.flux_model import FluxModel, choose_model
+from atacal.recipe.plan import Plan, free_flag_version, make_plan
+from atacal.recipe.products import Products, products_of, start
+from atacal.recipe.raw import RawPlan, is_asdm, is_raw, plan_raw, require_apriori
+from atacal.recipe.refant import given_refant
+from atacal.recipe.roles import Roles, find_roles
+from atacal.recipe.steps import StandardRun
+from atacal.recipe.summary import Summary, write_summary
 
 log = logging.getLogger("atacal")
 
@@ -31,7 +41,7 @@ def calibrate(
     reffreq: str = "1GHz",
     refant: str = "",
     spw: str = "",
-    solint_bandpass: str = "inf",
+    solint_bandpass: str = "",
     solint_phase: str = "int",
     solint_amp: str = "inf",
     gaintype_amp: str = "",
@@ -39,16 +49,24 @@ def calibrate(
     minsnr: float = 3.0,
     minblperant: int = 4,
     interp: str = "linear",
+    apriori: str = "auto",
+    wvr: str = "auto",
+    antpos: str = "",
     outdir: str = "",
     pictures: bool = True,
 ) -> Summary:
-    """Calibrate a MeasurementSet by the standard recipe.
+    """Calibrate a raw ALMA block, or any MeasurementSet, by the standard recipe.
+
+    An ASDM is imported first. Raw data get the a-priori steps of ALMA's scripts: flags (autocorrelations, pointing and
+    atmosphere scans, online flags), system temperatures, antenna positions, water vapour, split of the science spws,
+    shadows, edge channels. What is left out is said, with the reason, in the log and in the summary.
 
     The fields' roles are taken from the scan intents where they are not given. The recipe: flag the autocorrelations,
-    set the flux calibrator's model, phases of the bandpass calibrator for every integration on the central channels,
-    bandpass (scans combined, normalised), phases for every integration, amplitudes for every scan, flux scale, phases
-    for every scan; apply them (bandpass and flux calibrators with their own phases of every integration, the others
-    with those of the nearest phase calibrator's scans); split the corrected data into a new MeasurementSet.
+    set the flux calibrator's model (given, or a solar-system body's), phases of the bandpass calibrator for every
+    integration on the central channels, bandpass (scans combined, normalised), phases for every integration, amplitudes
+    for every scan, flux scale (of a resolved body on its short baselines), phases for every scan; apply them (bandpass
+    and flux calibrators with their own phases of every integration, the others with those of the nearest phase
+    calibrator's scans); split the corrected data into a new MeasurementSet.
 
     The MeasurementSet gets flags (the earlier ones are kept as a flag version), the flux calibrator's model and
     CORRECTED_DATA, as the same steps give it in CASA; everything else goes to ``outdir``. A run that was stopped can be
@@ -57,7 +75,7 @@ def calibrate(
     Parameters
     ----------
     vis : str
-        The MeasurementSet, after the a-priori steps (Tsys, water vapour, antenna positions) where there are any.
+        An ASDM, or a MeasurementSet: raw, or after the a-priori steps where there are any.
     bandpass : str
         Bandpass calibrator: field names or ids. Empty: by the intent CALIBRATE_BANDPASS.
     flux : str
@@ -70,7 +88,8 @@ def calibrate(
         Check sources, calibrated like targets. Empty: by OBSERVE_CHECK_SOURCE.
     flux_density : float or list of float, optional
         Flux density of the flux calibrator [Jy], or its I,Q,U,V. By default the model that an earlier ``setjy`` left
-        in the MeasurementSet.
+        in the MeasurementSet (not in a raw one); else, for a solar-system body, its disc; else the flux density in
+        the ASDM's Source table, with a warning.
     spix : float
         Spectral index of the flux calibrator, with ``flux_density``.
     reffreq : str
@@ -79,9 +98,10 @@ def calibrate(
         Reference antenna, or several in order of preference. Empty: the most central and least flagged one.
     spw : str
         Spectral windows, with channel ranges if gains should not be solved on all. Empty: those that the bandpass
-        calibrator and the target share and that have more than one channel.
+        calibrator and the target share and that have more than one channel. Numbers are those of ``vis``.
     solint_bandpass : str
-        Solution interval of the bandpass: ``inf``, or with a frequency interval ``inf,20MHz``.
+        Solution interval of the bandpass: ``inf``, or with a frequency interval ``inf,20MHz``. Empty: ``inf``; of raw
+        data ``inf,20ch`` for spws with more than 256 channels narrower than 8 MHz.
     solint_phase : str
         Solution interval of the calibrators' own phases.
     solint_amp : str
@@ -97,6 +117,15 @@ def calibrate(
         Least number of baselines of an antenna for a solution.
     interp : str
         Interpolation of gains in time: ``linear`` or ``nearest``.
+    apriori : str
+        Whether the a-priori steps are done: ``auto`` (for raw data: radiometers, or Tsys and more spws than those for
+        science), ``yes`` or ``no``.
+    wvr : str
+        Whether the water vapour radiometers' correction is applied: ``auto`` (three radiometers and a fifth of the
+        antennas at least, and it must not raise the calibrators' phase scatter), ``yes`` or ``no``.
+    antpos : str
+        Antenna position corrections: a file (JSON of CASA's getantposalma, or ALMA's antennapos.csv), or ``service``
+        to ask ALMA's public service. Empty: none.
     outdir : str
         Folder for the tables, the calibrated data, pictures and summary. Empty: ``X.calibrate`` beside ``X.ms``.
     pictures : bool
@@ -110,199 +139,105 @@ def calibrate(
     Raises
     ------
     ArgumentError, SelectionError, NoSuchTable, TableExists, ModelError, NoSolutions, WriteError
+    AsdmError, InvalidTable, CaltableMismatch, NoWvrData, ServiceError
+        By raw data that cannot be calibrated.
     """
     arguments = {k: v for k, v in locals().items()}
-    with MeasurementSet(vis) as ms:
+    _check(arguments)
+    products = products_of(vis, outdir)
+    summary = Summary(vis=os.fspath(vis), outdir=os.fspath(products.folder), calibrated=os.fspath(products.calibrated))
+    started = is_asdm(vis)
+    if started:
+        start(products, arguments, vis)
+        _run([("import", lambda: import_asdm(vis, products.imported))], summary)
+    decided = _decide(products.imported if started else vis, arguments)
+    if decided.raw is not None and not started:
+        start(products, arguments, vis)
+    data = decided.vis
+    if decided.raw is not None:
+        data = _apriori(decided, decided.raw, products, summary, arguments, asdm=os.fspath(vis) if started else "")
+    with MeasurementSet(data) as ms:
         plan = make_plan(
-            ms, bandpass=bandpass, flux=flux, phase=phase, target=target, check=check, spw=spw, refant=refant,
-            outdir=outdir, has_model=flux_density is not None,
+            ms, decided.roles, decided.model, products, spw=decided.raw.spw_after if decided.raw else spw,
+            refant=refant, solint_bandpass=solint_bandpass or ("" if decided.raw else "inf"),
         )  # fmt: skip
-    if interp not in ("linear", "nearest"):
-        raise ArgumentError(f"interp = {interp!r} is not possible; it can be linear or nearest")
-    if gaintype_amp not in ("", "T", "G"):
-        raise ArgumentError(f"gaintype_amp = {gaintype_amp!r} is not possible; it can be T, G or empty")
-    start(plan.products, arguments)
-    summary = Summary(
-        vis=os.fspath(vis),
-        outdir=os.fspath(plan.products.folder),
-        roles=plan.role_names,
-        refant=plan.refants[0],
-        refants=list(plan.refants),
-        ranking=list(plan.ranking),
-        calibrated=os.fspath(plan.products.calibrated),
-    )
+    if decided.raw is None and not started:
+        start(products, arguments, vis)
+    _describe(summary, plan)
+    _run(StandardRun(plan, summary, arguments).steps(), summary)
+    write_summary(summary, products.summary_json, products.summary_text)
+    return summary
+
+
+@dataclass(frozen=True, eq=False)
+class _Decided:
+    """What is known before anything is changed; ``raw`` is None for data after the a-priori steps."""
+
+    vis: Path
+    roles: Roles
+    model: FluxModel
+    raw: RawPlan | None
+
+
+def _decide(vis: str | os.PathLike[str], given: dict[str, Any]) -> _Decided:
+    """Find the roles, the flux calibrator's model, and what is to be done a priori; refuse what cannot be done."""
+    wanted = {role: given[role] for role in ("bandpass", "flux", "phase", "target", "check")}
+    with MeasurementSet(vis) as ms:
+        roles = find_roles(ms, **wanted)
+        raw = given["apriori"] == "yes" or (given["apriori"] == "auto" and is_raw(ms))
+        model = choose_model(ms, roles, given=given["flux_density"] is not None, raw=raw)
+        if raw:
+            given_refant(ms, given["refant"])
+            if given["antpos"] not in ("", "service"):
+                read_positions_file(given["antpos"], ms.metadata)
+            return _Decided(ms.path, roles, model, plan_raw(ms, roles, given["spw"]))
+        if given["antpos"] or given["wvr"] == "yes":
+            raise ArgumentError(
+                f"{ms.path} is not raw: antpos and wvr have no meaning; apriori=yes does the a-priori steps nevertheless"
+            )
+        return _Decided(ms.path, roles, model, None)
+
+
+def _apriori(
+    decided: _Decided, raw: RawPlan, products: Products, summary: Summary, given: dict[str, Any], *, asdm: str
+) -> Path:
+    """Save the flags, do the a-priori steps, and return the MeasurementSet that they leave."""
+    from atacal.tasks import flagmanager
+
+    vis = os.fspath(decided.vis)
+    summary.flag_version = free_flag_version(decided.vis)
+    summary.vis = vis
+    summary.apriori = Apriori(asdm, vis, os.fspath(products.split), list(raw.spws))
+
+    def save_flags() -> None:
+        flagmanager(vis=vis, mode="save", versionname=summary.flag_version, comment="before atacal calibrate")
+
+    run = AprioriRun(vis, raw, products, summary.apriori, summary.notes, given)
+    _run([("save flags", save_flags), *run.steps()], summary)
+    return products.split
+
+
+def _describe(summary: Summary, plan: Plan) -> None:
+    """Put what was decided into the summary."""
+    summary.roles, summary.flux_model = plan.role_names, plan.model.text
+    summary.refant, summary.refants, summary.ranking = plan.refants[0], list(plan.refants), list(plan.ranking)
+    if plan.body is not None:
+        summary.notes += plan.body.notes()
     log.info("reference antenna %s; spws %s", plan.refants[0], plan.spw)
-    run = _Run(plan, summary, arguments)
-    for name, step in track(run.steps(), label="calibrating"):
+
+
+def _check(given: dict[str, Any]) -> None:
+    if given["interp"] not in ("linear", "nearest"):
+        raise ArgumentError(f"interp = {given['interp']!r} is not possible; it can be linear or nearest")
+    if given["gaintype_amp"] not in ("", "T", "G"):
+        raise ArgumentError(f"gaintype_amp = {given['gaintype_amp']!r} is not possible; it can be T, G or empty")
+    require_apriori(given["apriori"], given["wvr"], given["antpos"])
+
+
+def _run(steps: list[tuple[str, Callable[[], None]]], summary: Summary) -> None:
+    for name, step in track(steps, label="calibrating"):
         log.info("%s", name)
         began = perf_counter()
         step()
         give_back()
         summary.steps.append((name, round(perf_counter() - began, 3)))
-    write_summary(summary, plan.products.summary_json, plan.products.summary_text)
-    return summary
-
-
-class _Run:
-    """The steps of one run: what each calls, and what it leaves in the summary."""
-
-    def __init__(self, plan: Plan, summary: Summary, arguments: dict[str, Any]) -> None:
-        self.plan, self.summary, self.given = plan, summary, arguments
-        self.products, self.vis = plan.products, os.fspath(plan.vis)
-        self.common = {
-            "refant": ",".join(plan.refants),
-            "minsnr": arguments["minsnr"],
-            "minblperant": arguments["minblperant"],
-        }
-        self.bandpass_table = os.fspath(self.products.bandpass)
-
-    def steps(self) -> list[tuple[str, Callable[[], None]]]:
-        """Return the steps in their order."""
-        out: list[tuple[str, Callable[[], None]]] = [("save flags", self.save_flags)]
-        if self.plan.autocorrelations:
-            out.append(("flag autocorrelations", self.flag_autocorrelations))
-        if self.given["flux_density"] is not None:
-            out.append(("set the flux model", self.set_model))
-        out += [
-            ("phase-up", self.phase_up),
-            ("bandpass", self.bandpass),
-            ("phase per integration", self.phase_int),
-            ("amplitude", self.amplitude),
-            ("flux scale", self.flux_scale),
-            ("phase per scan", self.phase_inf),
-            ("apply", self.apply),
-            ("split", self.split),
-            ("count solutions", self.count),
-            ("phase scatter", self.scatter),
-        ]
-        if self.given["pictures"]:
-            out.append(("pictures", self.pictures))
-        return out
-
-    def save_flags(self) -> None:
-        from atacal.tasks import flagmanager
-
-        self.summary.flag_version = self.plan.flag_version
-        flagmanager(vis=self.vis, mode="save", versionname=self.plan.flag_version, comment="before atacal calibrate")
-
-    def flag_autocorrelations(self) -> None:
-        from atacal.tasks import flagdata
-
-        flagdata(vis=self.vis, mode="manual", autocorr=True, flagbackup=False)
-
-    def set_model(self) -> None:
-        from atacal.tasks import setjy
-
-        density = self.given["flux_density"]
-        stokes = [float(x) for x in (density if isinstance(density, (list, tuple)) else [density])]
-        setjy(
-            vis=self.vis, field=_ids(self.plan.roles.flux), standard="manual",
-            fluxdensity=[*stokes, *[0.0] * (4 - len(stokes))], spix=self.given["spix"], reffreq=self.given["reffreq"],
-            usescratch=self.plan.has_model_column,
-        )  # fmt: skip
-
-    def phase_up(self) -> None:
-        from atacal.tasks import gaincal
-
-        gaincal(
-            vis=self.vis, caltable=os.fspath(self.products.phase_up), field=_ids(self.plan.roles.bandpass),
-            spw=self.plan.central, solint="int", gaintype="G", calmode="p", **self.common,
-        )  # fmt: skip
-
-    def bandpass(self) -> None:
-        from atacal.tasks import bandpass
-
-        bandpass(
-            vis=self.vis, caltable=self.bandpass_table, field=_ids(self.plan.roles.bandpass), spw=self.plan.spw_ids,
-            solint=self.given["solint_bandpass"], combine="scan", solnorm=True, bandtype="B",
-            gaintable=[os.fspath(self.products.phase_up)], interp=[self.given["interp"]], **self.common,
-        )  # fmt: skip
-
-    def _gains(
-        self, table: os.PathLike[str], solint: str, gaintype: str, calmode: str, *before: os.PathLike[str]
-    ) -> None:
-        from atacal.tasks import gaincal
-
-        gaincal(
-            vis=self.vis, caltable=os.fspath(table), field=_ids(self.plan.roles.solved), spw=self.plan.spw,
-            solint=solint, gaintype=gaintype, calmode=calmode,
-            gaintable=[self.bandpass_table, *(os.fspath(b) for b in before)],
-            interp=["linear,linear", *[self.given["interp"]] * len(before)], **self.common,
-        )  # fmt: skip
-
-    def phase_int(self) -> None:
-        self._gains(self.products.phase_int, self.given["solint_phase"], "G", "p")
-
-    def amplitude(self) -> None:
-        gaintype = self.given["gaintype_amp"] or ("T" if self.plan.telescope in ("ALMA", "ACA") else "G")
-        self._gains(self.products.ampli_inf, self.given["solint_amp"], gaintype, "a", self.products.phase_int)
-
-    def flux_scale(self) -> None:
-        from atacal.tasks import fluxscale
-
-        roles = self.plan.roles
-        transfer = [f for f in roles.solved if f not in roles.flux]
-        if not transfer:  # one calibrator for all: its amplitudes are on its model's scale already
-            return
-        result = fluxscale(
-            vis=self.vis, caltable=os.fspath(self.products.ampli_inf), fluxtable=os.fspath(self.products.flux_inf),
-            reference=[str(f) for f in roles.flux], transfer=[str(f) for f in transfer],
-        )  # fmt: skip
-        self.summary.fluxes = flux_densities(result, self.plan.freq_hz)
-
-    def phase_inf(self) -> None:
-        self._gains(self.products.phase_inf, self.given["solint_target"], "G", "p")
-
-    @property
-    def amplitude_table(self) -> os.PathLike[str]:
-        return self.products.flux_inf if self.products.flux_inf.is_dir() else self.products.ampli_inf
-
-    def _apply(self, field: str, phases: os.PathLike[str], gains_of: int) -> None:
-        from atacal.tasks import applycal
-
-        interp = self.given["interp"]
-        applycal(
-            vis=self.vis, field=field, spw=self.plan.spw_ids,
-            gaintable=[self.bandpass_table, os.fspath(phases), os.fspath(self.amplitude_table)],
-            gainfield=["", str(gains_of), str(gains_of)], interp=["linear,linear", interp, interp],
-            calwt=[True], flagbackup=False,
-        )  # fmt: skip
-
-    def apply(self) -> None:
-        for field in self.plan.roles.by_own_gains:
-            self._apply(str(field), self.products.phase_int, field)
-        groups: dict[int, list[int]] = {}
-        for field, calibrator in self.plan.phase_calibrator.items():
-            groups.setdefault(calibrator, []).append(field)
-        for calibrator, fields in groups.items():
-            self._apply(_ids(fields), self.products.phase_inf, calibrator)
-
-    def split(self) -> None:
-        from atacal.tasks import split
-
-        split(
-            vis=self.vis, outputvis=os.fspath(self.products.calibrated), field=_ids(self.plan.applied),
-            spw=self.plan.spw_ids, datacolumn="corrected", keepflags=True,
-        )  # fmt: skip
-
-    def count(self) -> None:
-        made = {name: path for name, path in self.products.tables.items() if path.is_dir()}
-        self.summary.tables = [count_table(name, path) for name, path in made.items()]
-
-    def scatter(self) -> None:
-        from atacal.recipe.scatter import phase_scatter
-
-        calibrators = sorted({*self.plan.roles.solved, *self.plan.roles.check})
-        with MeasurementSet(self.vis) as ms:
-            self.summary.scatter = phase_scatter(ms, calibrators, self.plan.spw_ids)
-
-    def pictures(self) -> None:
-        from atacal.recipe.pictures import draw
-
-        made = [path for path in self.products.tables.values() if path.is_dir()]
-        self.summary.pictures = draw(made, self.products.calibrated, self.products.pictures)
-
-
-def _ids(fields: Any) -> str:
-    """Spell field ids as a selection."""
-    return ",".join(str(f) for f in sorted(fields))

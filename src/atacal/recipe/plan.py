@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from atacal.errors import ArgumentError, EmptySelection, ModelError
+from atacal.errors import ArgumentError, EmptySelection
 from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.metadata import Spw
 from atacal.ms.selection import Selection, select
-from atacal.recipe.products import Products, products_of
+from atacal.recipe.channels import central_channels, ranges, science_channels
+from atacal.recipe.flux_model import BodyPlan, FluxModel, plan_body
+from atacal.recipe.products import Products
 from atacal.recipe.refant import RankedAntenna, count_data, given_refant, rank_antennas
-from atacal.recipe.roles import Roles, find_roles, nearest_phase_calibrator
-
-log = logging.getLogger("atacal")
+from atacal.recipe.roles import Roles, nearest_phase_calibrator
 
 FLAG_VERSION = "before_calibrate"
-_NOT_SCIENCE = ("WVR", "CH_AVG", "SQLD")
-"""In names of ALMA's spws that hold no spectra for science."""
+_FDM_CHANNELS = 256
+_FDM_WIDTH_HZ = 8e6
+_FDM_SOLINT = "inf,20ch"
+"""Bandpass of spws with more channels than these, each narrower: 20 channels a solution (ALMA's scripts)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Plan:
         The same spws, all channels.
     central : str
         The central quarter of the channels, for the phase-up.
+    bandpass_solint : dict of str -> str
+        Solution intervals of the bandpass, each with the spws that have it.
     freq_hz : dict of spw -> float
         Mean channel frequency.
     refants : tuple of str
@@ -54,6 +57,10 @@ class Plan:
     flag_version : str
         Name that the present flags are saved under.
     telescope : str
+    model : FluxModel
+        Of the flux calibrators.
+    body : BodyPlan, optional
+        If the flux calibrator is a solar-system body: its lines, and what of it is resolved.
     """
 
     vis: Path
@@ -62,6 +69,7 @@ class Plan:
     spw: str
     spw_ids: str
     central: str
+    bandpass_solint: dict[str, str]
     freq_hz: dict[int, float]
     refants: tuple[str, ...]
     ranking: tuple[RankedAntenna, ...]
@@ -71,6 +79,8 @@ class Plan:
     has_model_column: bool
     flag_version: str
     telescope: str
+    model: FluxModel
+    body: BodyPlan | None
 
     @property
     def applied(self) -> tuple[int, ...]:
@@ -79,94 +89,61 @@ class Plan:
 
 
 def make_plan(
-    ms: MeasurementSet,
-    *,
-    bandpass: str,
-    flux: str,
-    phase: str,
-    target: str,
-    check: str,
-    spw: str,
-    refant: str,
-    outdir: str,
-    has_model: bool,
-) -> Plan:
+    ms: MeasurementSet, roles: Roles, model: FluxModel, products: Products, *,
+    spw: str, refant: str, solint_bandpass: str,
+) -> Plan:  # fmt: skip
     """Decide what a run does; see `atacal.recipe.calibrate` for the parameters.
-
-    Parameters
-    ----------
-    ms : MeasurementSet
-    has_model : bool
-        Whether the flux calibrator's flux density is given.
 
     Raises
     ------
     ArgumentError, SelectionError, ModelError
     """
-    roles = find_roles(ms, bandpass=bandpass, flux=flux, phase=phase, check=check, target=target)
-    if not has_model:
-        _require_model(ms, roles)
-    channels = _channels(ms, spw, roles)
+    channels = science_channels(ms, spw, roles, ms.runs)
     spw_ids = ",".join(map(str, channels))
-    refants, ranking = _refants(ms, refant, roles, spw_ids)
+    refants, ranking = choose_refants(ms, refant, roles, spw_ids)
+    spws = [ms.metadata.spws[s] for s in channels]
     return Plan(
         vis=ms.path,
         roles=roles,
         role_names=roles.names(ms.metadata),
         spw=spw or spw_ids,
         spw_ids=spw_ids,
-        central=",".join(f"{s}:{_ranges(central_channels(mask))}" for s, mask in channels.items()),
-        freq_hz={s: ms.metadata.spws[s].centre_freq_hz for s in channels},
+        central=",".join(f"{s}:{ranges(central_channels(mask))}" for s, mask in channels.items()),
+        bandpass_solint={solint_bandpass: spw_ids} if solint_bandpass else _bandpass_solints(spws),
+        freq_hz={s.id: s.centre_freq_hz for s in spws},
         refants=refants,
         ranking=ranking,
         phase_calibrator=nearest_phase_calibrator(ms.metadata, roles),
-        products=products_of(ms.path, outdir),
+        products=products,
         autocorrelations=has_autocorrelations(ms),
         has_model_column=ms.has("MODEL_DATA"),
-        flag_version=_free_flag_version(ms.path),
+        flag_version=free_flag_version(ms.path),
         telescope=ms.metadata.telescope,
+        model=model,
+        body=plan_body(ms, roles, refants, list(channels)) if model.kind == "body" else None,
     )
 
 
-def _channels(ms: MeasurementSet, spw: str, roles: Roles) -> dict[int, NDArray[np.bool_]]:
-    """Return the channels to solve on, by spw."""
-    fields = {*roles.bandpass, *roles.phase}
-    observed = [set(np.unique(ms.runs.ddid[ms.runs.field == f]).tolist()) for f in fields]
-    shared = {ms.metadata.ddids[d].spw for d in set.intersection(*observed)} if observed else set()
-    if spw:
-        selected = select(ms, Selection(field=_ids(fields), spw=spw))
-        return {s: selected.channels[s] for s in selected.spws}
-    of_targets = {ms.metadata.ddids[d].spw for f in roles.target for d in np.unique(ms.runs.ddid[ms.runs.field == f])}
-    shared = shared & of_targets or shared
-    spws = [ms.metadata.spws[s] for s in sorted(shared)]
-    science = [s for s in spws if s.nchan > 1 and not any(word in s.name for word in _NOT_SCIENCE)] or spws
-    if not science:
-        raise EmptySelection(f"{ms.path}: the bandpass and the phase calibrator have no spectral window in common")
-    left_out = [s.id for s in spws if s not in science]
-    if left_out:
-        log.info("spws %s hold no spectra for science and are left out; spw=... names them", left_out)
-    return {s.id: np.ones(s.nchan, bool) for s in science}
+def _bandpass_solints(spws: Iterable[Spw]) -> dict[str, str]:
+    """Return the solution intervals that ALMA's scripts give the bandpass, with the spws of each."""
+    out: dict[str, list[str]] = {}
+    for spw in spws:
+        fine = spw.nchan > _FDM_CHANNELS and float(np.abs(spw.chan_width_hz).max()) < _FDM_WIDTH_HZ
+        out.setdefault(_FDM_SOLINT if fine else "inf", []).append(str(spw.id))
+    return {solint: ",".join(ids) for solint, ids in out.items()}
 
 
-def central_channels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the central quarter of the selected channels, one at least."""
-    chosen = np.flatnonzero(mask)
-    n = len(chosen)
-    low = int(n * 0.375)
-    out = np.zeros_like(mask)
-    out[chosen[low : max(low + 1, int(n * 0.625) + 1)]] = True
-    return out
-
-
-def _ranges(mask: NDArray[np.bool_]) -> str:
-    """Spell a channel mask as a selection: ``3~17;20~22``."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return ";".join(f"{a}~{b - 1}" for a, b in zip(edges[::2], edges[1::2], strict=True))
-
-
-def _refants(
+def choose_refants(
     ms: MeasurementSet, refant: str, roles: Roles, spw: str
 ) -> tuple[tuple[str, ...], tuple[RankedAntenna, ...]]:
+    """Return the reference antennas, best first, and their ranking (empty if the user has named them).
+
+    Raises
+    ------
+    ArgumentError
+    EmptySelection
+        If all data of the calibrators are flagged.
+    """
     given = given_refant(ms, refant)
     if given:
         return tuple(given), ()
@@ -176,21 +153,6 @@ def _refants(
     if not ranking:
         raise EmptySelection(f"{ms.path}: all data of the calibrators are flagged")
     return tuple(r.name for r in ranking), tuple(ranking)
-
-
-def _require_model(ms: MeasurementSet, roles: Roles) -> None:
-    """Make sure that an earlier ``setjy`` has left a model of the flux calibrator."""
-    from atacal.ms._virtual_model import read_virtual_models
-
-    if ms.has("MODEL_DATA"):
-        return
-    virtual = read_virtual_models(ms.path)
-    without = [ms.metadata.fields[f].name for f in roles.flux if f not in virtual]
-    if without:
-        raise ModelError(
-            f"{ms.path}: the flux density of {', '.join(without)} is not known; "
-            "give it with flux_density=... [Jy], or set a model with setjy before"
-        )
 
 
 def has_autocorrelations(ms: MeasurementSet) -> bool:
@@ -203,7 +165,8 @@ def has_autocorrelations(ms: MeasurementSet) -> bool:
     return False
 
 
-def _free_flag_version(ms: Path) -> str:
+def free_flag_version(ms: Path) -> str:
+    """Return a name for the present flags that no flag version has."""
     folder = Path(os.fspath(ms) + ".flagversions")
     names = {p.name.removeprefix("flags.") for p in folder.iterdir()} if folder.is_dir() else set()
     for number in range(1, 10_000):

@@ -139,13 +139,13 @@ def nearest_phase_calibrator(metadata: Metadata, roles: Roles) -> dict[int, int]
     """
     out = {}
     for field in roles.by_phase_calibrator:
-        distances = {p: _separation(metadata, field, p) for p in roles.phase}
+        distances = {p: separation_rad(metadata, field, p) for p in roles.phase}
         out[field] = field if field in distances else min(roles.phase, key=lambda p: distances[p])
     return out
 
 
-def _separation(metadata: Metadata, first: int, second: int) -> float:
-    """Angle between two fields [rad]."""
+def separation_rad(metadata: Metadata, first: int, second: int) -> float:
+    """Return the angle between two fields [rad]."""
 
     def vector(field: int) -> np.ndarray:
         ra, dec = metadata.fields[field].phase_dir_rad

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from atacal.recipe.apriori_summary import Apriori
 from atacal.recipe.refant import RankedAntenna
 from atacal.recipe.scatter import PhaseScatter
 
@@ -82,13 +83,19 @@ class Summary:
         The flags before the run, as ``flagmanager`` knows them.
     pictures : list of str
     steps : list of (name, seconds)
+    flux_model : str
+        Where the flux calibrator's flux density comes from.
+    notes : list of str
+        What was left out or stands in for something better, and why.
+    apriori : Apriori, optional
+        The a-priori part, of raw data.
     """
 
     vis: str
     outdir: str
-    roles: dict[str, list[str]]
-    refant: str
-    refants: list[str]
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    refant: str = ""
+    refants: list[str] = field(default_factory=list)
     ranking: list[RankedAntenna] = field(default_factory=list)
     tables: list[TableCount] = field(default_factory=list)
     fluxes: list[FluxDensity] = field(default_factory=list)
@@ -97,14 +104,27 @@ class Summary:
     flag_version: str = ""
     pictures: list[str] = field(default_factory=list)
     steps: list[tuple[str, float]] = field(default_factory=list)
+    flux_model: str = ""
+    notes: list[str] = field(default_factory=list)
+    apriori: Apriori | None = None
 
     def __str__(self) -> str:
         """Write the summary for people."""
-        return "\n".join([*self._head(), *self._tables(), *self._fluxes(), *self._scatter(), *self._files()])
+        apriori = self.apriori.lines() if self.apriori else []
+        return "\n".join(
+            [
+                *self._head(), *apriori, *self._tables(), *self._fluxes(), *self._scatter(), *self._notes(),
+                *self._files(),
+            ]
+        )  # fmt: skip
 
     def _head(self) -> list[str]:
         roles = [f"  {role:<9} {', '.join(names) or '-'}" for role, names in self.roles.items()]
-        return [f"Calibration of {self.vis}", *roles, f"  {'reference':<9} {self.refant}"]
+        model = [f"  {'model':<9} {self.flux_model}"] if self.flux_model else []
+        return [f"Calibration of {self.vis}", *roles, *model, f"  {'reference':<9} {self.refant}"]
+
+    def _notes(self) -> list[str]:
+        return ["", "Note", *(f"  - {note}" for note in self.notes)] if self.notes else []
 
     def _tables(self) -> list[str]:
         lines = ["", f"Solutions   {'found':>9} {'flagged':>9}"]

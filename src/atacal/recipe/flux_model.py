@@ -1,0 +1,183 @@
+"""Where the flux density of the flux calibrator comes from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from atacal.errors import EmptySelection, ModelError
+from atacal.flux.ephemeris import body_of
+from atacal.flux.resolved import Lobe, first_lobe
+from atacal.flux.solar_lines import reference_spws
+from atacal.flux.solar_system import STANDARD, planet
+from atacal.ms._tables import opened
+from atacal.ms.measurement_set import MeasurementSet
+from atacal.recipe.roles import Roles
+
+log = logging.getLogger("atacal")
+
+_LEAST_ANTENNAS = 3
+_PREVIOUS = "the model that an earlier setjy left"
+
+
+@dataclass(frozen=True)
+class FluxModel:
+    """The model of the flux calibrators.
+
+    Attributes
+    ----------
+    kind : str
+        ``given``: the user's flux density; ``there``: what an earlier setjy left; ``body``: a solar-system body;
+        ``observatory``: flux densities in the ASDM's Source table.
+    text : str
+        The same in words.
+    spectra : dict of field -> ((frequency [Hz], flux density [Jy]), ...)
+        Of ``observatory``, ascending.
+    """
+
+    kind: str
+    text: str
+    spectra: dict[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+
+    def flux_jy(self, number: int, freq_hz: float) -> float:
+        """Return the observatory's flux density of a field at a frequency: a power law between those that are known."""
+        freqs, values = np.array(self.spectra[number]).T
+        return float(np.exp(np.interp(np.log(freq_hz), np.log(freqs), np.log(values))))
+
+
+def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool) -> FluxModel:
+    """Choose the flux calibrators' model: the user's, one that is there, a solar-system body's, the observatory's.
+
+    Parameters
+    ----------
+    ms : MeasurementSet
+    roles : Roles
+    given : bool
+        Whether the user says how bright they are.
+    raw : bool
+        Of raw data a model that is there does not count: it would not survive the split.
+
+    Raises
+    ------
+    ModelError
+        If nothing is known.
+    """
+    names = [ms.metadata.fields[f].name for f in roles.flux]
+    if given:
+        return FluxModel("given", "the flux density given")
+    if not raw and _has_model(ms, roles):
+        return FluxModel("there", _PREVIOUS)
+    body = body_of(names[0]) if len(names) == 1 else None
+    if body is not None:
+        planet(body, float(ms.runs.time[ms.runs.field == roles.flux[0]].min()) / 86400.0)  # it is known at that time
+        return FluxModel("body", f"{body}, a disc by {STANDARD}")
+    spectra = {f: _observatory(ms, name) for f, name in zip(roles.flux, names, strict=True)}
+    if all(spectra.values()):
+        log.warning(
+            "The flux density of %s is taken from the ASDM's Source table; it can be months old. "
+            "flux_density=... overrides it", ", ".join(names),
+        )  # fmt: skip
+        return FluxModel("observatory", "the ASDM's Source table (can be months old)", spectra)
+    without = ", ".join(n for n, s in zip(names, spectra.values(), strict=True) if not s)
+    or_set = "" if raw else ", or set a model with setjy before"
+    raise ModelError(
+        f"{ms.path}: the flux density of {without} is not known; give it with flux_density=... [Jy]{or_set}"
+    )
+
+
+def _has_model(ms: MeasurementSet, roles: Roles) -> bool:
+    """Whether an earlier ``setjy`` has left a model of the flux calibrators."""
+    from atacal.ms._virtual_model import read_virtual_models
+
+    if ms.has("MODEL_DATA"):
+        return True
+    virtual = read_virtual_models(ms.path)
+    return all(f in virtual for f in roles.flux)
+
+
+def _observatory(ms: MeasurementSet, name: str) -> tuple[tuple[float, float], ...]:
+    """Return the flux densities (Stokes I) that the ASDM's Source table has for a source, by frequency."""
+    path = Path(ms.path) / "ASDM_SOURCE"
+    if not path.is_dir():
+        return ()
+    found: dict[float, float] = {}
+    with opened(os.fspath(path)) as tab:
+        for row in range(tab.nrows()):
+            if tab.getcell("sourceName", row) != name or not all(
+                tab.iscelldefined(c, row) for c in ("frequency", "flux")
+            ):
+                continue
+            freqs = np.ravel(tab.getcell("frequency", row))
+            flux = np.ravel(tab.getcell("flux", row))
+            if len(freqs) and len(flux) and len(flux) % len(freqs) == 0:
+                stokes_i = flux.reshape(len(freqs), -1)[:, 0]
+                found |= {float(f): float(s) for f, s in zip(freqs, stokes_i, strict=True) if f > 0 and s > 0}
+    return tuple(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class BodyPlan:
+    """How gains are solved on a solar-system body.
+
+    Attributes
+    ----------
+    refspwmap : list of int
+        For fluxscale: spws that lie in lines of the body are mapped to others.
+    line_channels : list of str
+        Channels to flag, ``0:10~20``.
+    lobe : Lobe, optional
+        The antennas and baselines to solve with if the body is resolved.
+    refant : str
+        The lobe's reference antenna.
+    """
+
+    refspwmap: list[int]
+    line_channels: list[str]
+    lobe: Lobe | None
+    refant: str
+
+    def notes(self) -> list[str]:
+        """Return what this means for the flux scale, in words."""
+        out = []
+        if self.line_channels:
+            out.append(f"channels in lines of the flux calibrator flagged: {', '.join(self.line_channels)}")
+        mapped = {spw: other for spw, other in enumerate(self.refspwmap) if other not in (-1, spw)}
+        out += [
+            f"spw {spw} lies in lines of the flux calibrator: its scale is that of spw {o}" for spw, o in mapped.items()
+        ]
+        if self.lobe is not None:
+            out.append(
+                f"the flux calibrator is resolved beyond {self.lobe.limit_m:.0f} m: the flux scale is from the "
+                f"baselines among {self.lobe.antenna.rstrip('&')}"
+            )
+        return out
+
+
+def plan_body(ms: MeasurementSet, roles: Roles, refants: tuple[str, ...], spws: list[int]) -> BodyPlan:
+    """Find lines and the first lobe of the body that is the flux calibrator.
+
+    Raises
+    ------
+    ModelError
+        If it is resolved and no reference antenna has two others near enough.
+    """
+    name = ms.metadata.fields[roles.flux[0]].name
+    body = body_of(name) or name
+    mapped, lines = reference_spws(body, [ms.metadata.spws[s] for s in spws])
+    for refant in refants:
+        try:
+            lobe = first_lobe(ms.path, str(roles.flux[0]), refant, spw=",".join(map(str, spws)))
+        except EmptySelection:
+            continue
+        if len(lobe.antennas) == ms.metadata.nant:
+            return BodyPlan(mapped, lines, None, refant)
+        if len(lobe.antennas) >= _LEAST_ANTENNAS:
+            return BodyPlan(mapped, lines, lobe, refant)
+    raise ModelError(
+        f"{ms.path}: {name} is resolved by all antennas: none of {', '.join(refants)} has two others within its first "
+        "lobe. Choose another flux calibrator (flux=...), or give its flux_density"
+    )
