@@ -193,7 +193,7 @@ def _decide(vis: str | os.PathLike[str], given: dict[str, Any]) -> _Decided:
             return _Decided(ms.path, roles, model, plan_raw(ms, roles, given["spw"]))
         if given["antpos"] or given["wvr"] == "yes":
             raise ArgumentError(
-                f"{ms.path} is not raw: antpos and wvr have no meaning; apriori=yes does the a-priori steps nevertheless"
+                f"{ms.path} is not raw, so that antpos and wvr have no meaning; apriori=yes does the steps nevertheless"
             )
         return _Decided(ms.path, roles, model, None)
 

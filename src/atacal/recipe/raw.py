@@ -178,17 +178,19 @@ def _intents_there(metadata: Metadata) -> tuple[str, ...]:
 
 def _wvr_arguments(ms: MeasurementSet, roles: Roles, spws: tuple[int, ...], integration_s: float) -> dict[str, Any]:
     """Return what ALMA's scripts call wvrgcal with."""
+    from atacal.wvr.sources import find_sources
+
     runs = _of_spws(ms, _wvr_spws(ms))
     if not len(runs):
         return {}
     sampling_s = float(np.median(runs.interval))
-    tied = _tied(ms.metadata, roles)
-    source = ms.metadata.fields[(roles.target or roles.phase)[0]].name
+    sources = find_sources(ms.metadata)  # wvrgcal goes by their names, which need not be the fields'
+    names = {f.id: sources.names[int(sources.of_field[f.id])] for f in ms.metadata.fields}
     return {
         "spw": list(spws),
         "toffset": -1.0 if float(ms.runs.time.min()) / 86400.0 < _LATE_RADIOMETERS_MJD else 0.0,
-        "tie": tied,
-        "statsource": source,
+        "tie": _tied(ms.metadata, roles, names),
+        "statsource": names[(roles.target or roles.phase)[0]],
         "smooth": f"{integration_s:.6g}s" if integration_s > 1.01 * sampling_s else "",
     }
 
@@ -197,7 +199,7 @@ def _of_spws(ms: MeasurementSet, spws: list[int]) -> RowRuns:
     return ms.runs[np.isin(ms.metadata.ddid_spw[ms.runs.ddid], spws)]
 
 
-def _tied(metadata: Metadata, roles: Roles) -> list[str]:
+def _tied(metadata: Metadata, roles: Roles, source: dict[int, str]) -> list[str]:
     """Return, for each phase calibrator, itself and the targets close to it: they see the same water."""
     nearest = nearest_phase_calibrator(metadata, roles)
     groups = []
@@ -207,7 +209,7 @@ def _tied(metadata: Metadata, roles: Roles) -> list[str]:
             for t in roles.target
             if nearest[t] == calibrator and np.degrees(separation_rad(metadata, t, calibrator)) < _TIED_DEG
         ]
-        names = list(dict.fromkeys(metadata.fields[f].name for f in [*close, calibrator]))
+        names = list(dict.fromkeys(source[f] for f in [*close, calibrator]))
         if len(names) > 1:
             groups.append(",".join(names))
     return groups

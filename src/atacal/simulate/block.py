@@ -17,7 +17,7 @@ from atacal.simulate.instrument import Instrument, make_faults, make_instrument
 from atacal.simulate.presets import REF_FREQ_HZ, schedule, sized, windows
 from atacal.simulate.raw_block import RawJob
 from atacal.simulate.sky import default_sources
-from atacal.simulate.truth import Truth, arrays_path, make_truth, truth_path, write_truth
+from atacal.simulate.truth import Truth, arrays_path, make_truth, positions_path, truth_path, write_truth
 from atacal.simulate.turbulence import make_screen
 from atacal.simulate.visibilities import CORR_RECEPTORS, Recording, baselines, generate
 
@@ -143,7 +143,7 @@ def _put_in_place(partial: Path, target: Path) -> None:
     for old in (target, target.with_name(target.name + ".flagversions")):
         if old.is_dir():
             shutil.rmtree(old)
-    for note in (truth_path(target), arrays_path(target)):
+    for note in (truth_path(target), arrays_path(target), positions_path(target)):
         note.unlink(missing_ok=True)
     os.replace(partial, target)
 

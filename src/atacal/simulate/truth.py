@@ -87,9 +87,13 @@ class Truth:
         """Spell the flux calibrator's model as options of ``atacal calibrate``."""
         source = next(s for s in self.sources if s.role == "flux")
         if source.disk is not None:
-            return "--flux-standard 'Butler-JPL-Horizons 2012'"
+            return ""  # calibrate knows the body
         model = source.components[0]
         return f"--flux-density {model.flux_jy:g} --spix {model.spix:g} --reffreq {source.ref_freq_hz / 1e9:g}GHz"
+
+    def _options(self) -> str:
+        positions = f"--antpos {positions_path(self.ms)}" if self.raw else ""
+        return f"{self.flux_options()} {positions}".strip()
 
     def __str__(self) -> str:
         """Say what was made, in a few lines."""
@@ -103,7 +107,7 @@ class Truth:
                 f"  fault     {f.kind} on {f.antenna} {f.polarization}" for f in self.faults if f.kind not in _BRIEF
             ),
             f"  truth     {truth_path(self.ms)}",
-            *([] if self.raw else [f"  calibrate it with: atacal calibrate {self.ms} {self.flux_options()}"]),
+            f"  calibrate it with: atacal calibrate {self.ms} {self._options()}".rstrip(),
         ]
         return "\n".join(line.rstrip() for line in lines)
 
@@ -153,8 +157,27 @@ def make_truth(
     )
 
 
+def positions_path(ms: str | os.PathLike[str]) -> Path:
+    """Return the file of antenna position corrections of a raw block, for gencal and calibrate."""
+    path = Path(os.path.normpath(os.fspath(ms)))
+    return path.with_name(path.name + ".antennapos.csv")
+
+
+def _write_positions(truth: Truth) -> None:
+    """Write the corrections as ALMA's ``antennapos.csv``."""
+    names, values = truth.raw["antpos"]["antenna"].split(","), iter(truth.raw["antpos"]["parameter"])
+    lines = ["name,antenna,xoff,yoff,zoff,comment"]
+    lines += [f"{os.path.basename(truth.ms)},{n},{next(values)},{next(values)},{next(values)}," for n in names if n]
+    path = positions_path(truth.ms)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
 def write_truth(truth: Truth) -> None:
-    """Write ``X.ms.truth.json`` and ``X.ms.truth.npz``."""
+    """Write ``X.ms.truth.json``, ``X.ms.truth.npz`` and, of a raw block, ``X.ms.antennapos.csv``."""
+    if truth.raw:
+        _write_positions(truth)
     content = {
         "format": FORMAT,
         "ms": os.path.basename(truth.ms),
