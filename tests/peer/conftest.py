@@ -188,6 +188,31 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
 
 
 @pytest.fixture(scope="session")
+def peer_tool(casapy: Path) -> Callable[..., None]:
+    """Run a script that makes raw blocks or calibrates them with CASA: ``peer_tool("eb_sim.py", "--out", ms, cwd=d)``.
+
+    They are no part of the package: they lie in ``$ATACAL_PEER_DATA``, or in a folder ``peer`` beside it; the test is
+    skipped where they do not.
+    """
+
+    def run(script: str, *arguments: str | os.PathLike[str], cwd: Path) -> None:
+        data = os.environ.get(PEER_DATA)
+        if not data:
+            pytest.skip(f"set {PEER_DATA} to a folder beside which peer/{script} lies (not part of the package)")
+        found = [p for p in (Path(data) / script, Path(data).resolve().parent / "peer" / script) if p.is_file()]
+        if not found:
+            pytest.skip(f"{PEER_DATA}={data}: neither there nor in peer/ beside it is {script}")
+        done = subprocess.run(
+            [str(casapy), str(found[0]), *map(str, arguments)],
+            cwd=cwd, capture_output=True, text=True, timeout=CASA_SECONDS, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.fail(f"{script} failed (exit {done.returncode}):\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def alma_original(real_data: Callable[[str, str], Path]) -> Path:
     """A raw ALMA Band 3 MeasurementSet (13 antennas; 4, 64 and 1 channels; XX XY YX YY and XX); never write to it."""
     return real_data("mssel_test_small.ms", "alma_band3_small.ms.tgz")

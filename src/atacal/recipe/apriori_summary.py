@@ -42,12 +42,15 @@ class Water:
     pwv_mm, pwv_error_mm : float
         Precipitable water towards the zenith.
     elevation_deg : float
+    dtdl_k_mm : list of float
+        How the temperatures of the four channels change with the path.
     """
 
     sources: list[str]
     pwv_mm: float
     pwv_error_mm: float
     elevation_deg: float
+    dtdl_k_mm: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,10 @@ def summary_pair(step: str, spw: str, scans: str) -> list[str]:
 
 def water_of(answer: Mapping[str, Any]) -> tuple[list[Water], list[Radiometer]]:
     """Read wvrgcal's answer."""
-    water = [Water(list(r["sources"]), r["PWV_mm"], r["PWV_err_mm"], r["elevation_deg"]) for r in answer["retrieved"]]
+    water = [
+        Water(list(r["sources"]), r["PWV_mm"], r["PWV_err_mm"], r["elevation_deg"], list(r["dTdL_K_per_mm"]))
+        for r in answer["retrieved"]
+    ]
     columns = (answer[k] for k in ("Name", "WVR", "Flag", "RMS_um", "Disc_um"))
     return water, [Radiometer(n, bool(w and not f), r, d) for n, w, f, r, d in zip(*columns, strict=True)]
 
@@ -280,7 +286,8 @@ def tsys_of(table: CalTable) -> list[TsysOfSpw]:
         median = float(np.median(good[np.isfinite(good)])) if each else float("nan")
         low, high = (float(f(each)) if each else float("nan") for f in (min, max))
         none = np.asarray(s.flag.all(axis=(0, 2)))  # (antenna, pol)
-        none &= ~none.all(axis=0) | none.all()  # a polarisation that no antenna has is not missed
+        if not none.all():
+            none = none[:, ~none.all(axis=0)]  # a polarisation that no antenna has is not missed
         without = [
             a.name if none[a.id].all() else f"{a.name} {'XY'[int(np.argmax(none[a.id]))]}"
             for a in table.antennas

@@ -200,14 +200,17 @@ def _of_spws(ms: MeasurementSet, spws: list[int]) -> RowRuns:
 
 
 def _tied(metadata: Metadata, roles: Roles, source: dict[int, str]) -> list[str]:
-    """Return, for each phase calibrator, itself and the targets close to it: they see the same water."""
+    """Return, for each phase calibrator, itself and the targets and check sources close to it: they see the same water.
+
+    A check source that is not tied would cut its neighbours in time apart.
+    """
     nearest = nearest_phase_calibrator(metadata, roles)
     groups = []
     for calibrator in roles.phase:
         close = [
-            t
-            for t in roles.target
-            if nearest[t] == calibrator and np.degrees(separation_rad(metadata, t, calibrator)) < _TIED_DEG
+            f
+            for f in (*roles.target, *roles.check)
+            if nearest[f] == calibrator and np.degrees(separation_rad(metadata, f, calibrator)) < _TIED_DEG
         ]
         names = list(dict.fromkeys(source[f] for f in [*close, calibrator]))
         if len(names) > 1:

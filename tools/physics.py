@@ -1,0 +1,344 @@
+#!/usr/bin/env python
+"""Calibrate raw blocks whose truth is known, and say what the a-priori steps and the flux scale have come to.
+
+    python tools/physics.py --out DIR [--seeds 1,2] [--presets tiny,small] [--fluxcals quasar,sso]
+                            [--peer TOOLS --casapy DIR/casapy]
+
+Blocks are made by `atacal simulate --raw`, or with --peer by another generator: TOOLS has eb_sim.py and asdm_write.py,
+which need CASA's python, and the ASDM is calibrated. Tables in Markdown go to standard output (docs/calibrate.md has
+them), numbers to DIR/physics.json.
+
+Phase scatter: within scans, of every baseline without a dead radiometer; the median over them. Limit: what the dry
+air, the radiometers' noise and the visibilities' noise leave, added in squares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from casacore.tables import table
+
+from atacal.caltables.disk import read_caltable
+from atacal.recipe import calibrate
+from atacal.simulate import read_truth, simulate, true_tsys
+from atacal.simulate.truth import positions_path
+
+C_M_S = 299_792_458.0
+RADIOMETER_K = np.array([0.1, 0.08, 0.08, 0.09])
+RADIOMETER_S = 1.152
+
+
+@dataclass
+class Block:
+    """A raw block and what is true of it, whoever made it."""
+
+    name: str
+    vis: Path
+    given: dict[str, Any]
+    fields: list[str]
+    target: int
+    dead_radiometers: list[str]
+    faulty: list[str]
+    time_s: np.ndarray
+    dry_m: np.ndarray
+    integration_s: float
+    flux_jy: Any
+    """Function of field name and raw spw."""
+    expected: Any
+    """The same: how far a perfect fluxscale comes from the truth."""
+    model: Any
+    """Function of field id, uvw [m] (row, 3) and frequencies [Hz] (chan,): visibilities [Jy] (row, chan)."""
+    tsys: Any = None
+    """Function of raw spw, giving (field id, time, true Tsys (antenna, chan, pol)) of every science subscan."""
+
+
+def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
+    """Make a block with `atacal simulate --raw`."""
+    path = folder / f"own_{preset}_{fluxcal}_{seed}.ms"
+    simulate(path, preset=preset, seed=seed, fluxcal=fluxcal, raw=True, overwrite=True)
+    truth = read_truth(path)
+    arrays, raw = truth.arrays(), truth.raw
+    source = next(s for s in truth.sources if s.role == "flux")
+    given: dict[str, Any] = {"antpos": str(positions_path(path))}
+    if source.disk is None:
+        one = source.components[0]
+        given |= {"flux_density": one.flux_jy, "spix": one.spix, "reffreq": f"{source.ref_freq_hz}Hz"}
+
+    def tsys(spw: int) -> list[tuple[int, float, np.ndarray]]:
+        subscans = [(k, s) for k, s in enumerate(raw["subscans"]) if s["purpose"] == "science"]
+        middle = [(s["start_mjd_s"] + s["end_mjd_s"]) / 2 for _, s in subscans]
+        return [(s["field"], t, true_tsys(truth, spw, k)) for (k, s), t in zip(subscans, middle, strict=True)]
+
+    return Block(
+        f"own {preset} {seed} {fluxcal}", path, given, [s.name for s in truth.sources], truth.roles["target"][0],
+        [f.antenna for f in truth.faults if f.kind == "dead_wvr"],
+        [f.antenna for f in truth.faults if f.kind in ("dead_polarization", "phase_jump")],
+        arrays["time_mjd_s"], arrays["dry_path_m"], truth.integration_s,
+        lambda name, spw: truth.flux_jy[name][spw],
+        lambda name, spw: raw["expected_flux_ratio"][name][raw["science_spws"].index(spw)],
+        truth.visibility, tsys,
+    )  # fmt: skip
+
+
+def peer_block(folder: Path, preset: str, seed: int, fluxcal: str, tools: Path, casapy: Path) -> Block:
+    """Make an ASDM with the other generator."""
+    name = f"peer_{preset}_{fluxcal}_{seed}"
+    ms, asdm = folder / f"{name}.ms", folder / f"uid___A002_Xeb51_{name}"
+    arguments = ["--preset", preset, "--seed", str(seed), "--fluxcal", fluxcal]
+    for command in (
+        [tools / "eb_sim.py", "--out", ms, *arguments], [tools / "asdm_write.py", "--vis", ms, "--asdm", asdm],
+    ):  # fmt: skip
+        subprocess.run([casapy, *command], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    truth = json.loads(ms.with_name(f"{name}.ms.truth.json").read_text())
+    arrays = np.load(ms.with_name(f"{name}.ms.truth.npz"))
+    positions = folder / f"{name}.csv"
+    offsets = np.reshape(truth["antpos"]["parameter"], (-1, 3))
+    names = truth["antpos"]["antenna"].split(",")
+    lines = [f"{asdm.name},{a},{x},{y},{z}," for a, (x, y, z) in zip(names, offsets, strict=True)]
+    positions.write_text("\n".join(["name,antenna,xoff,yoff,zoff,comment", *lines]) + "\n")
+    given: dict[str, Any] = {"antpos": str(positions)}
+    if truth["setjy"]["standard"] == "manual":
+        model = truth["setjy"]
+        given |= {"flux_density": model["fluxdensity"][0], "spix": model["spix"], "reffreq": model["reffreq"]}
+    return Block(
+        f"peer {preset} {seed} {fluxcal}", asdm, given, [f["name"] for f in truth["fields"]],
+        truth["roles"]["target"][0],
+        [f["antenna"] for f in truth["faults"] if f["kind"] == "wvrdead"],
+        [f["antenna"] for f in truth["faults"] if f["kind"] in ("deadpol", "phasejump", "lowgain")],
+        arrays["time"] + (0 if arrays["time"].min() > 1e9 else truth["start_utc_mjd_s"]), arrays["dry_path"],
+        truth["tint_s"],
+        lambda name, spw: truth["flux_Jy"][name][str(spw)]["mean"],
+        lambda name, spw: truth["expected_fluxscale_ratio"][name][str(spw)],
+        lambda number, uvw, freq: _components(truth["fields"][number], uvw, freq),
+    )  # fmt: skip
+
+
+def _components(field: dict[str, Any], uvw: np.ndarray, freq: np.ndarray) -> np.ndarray:
+    """Visibilities of a point or of components with lines, as eb_sim.py's README defines them."""
+    if field["model"] == "point":
+        return np.broadcast_to(field["flux_Jy"] * (freq / field["nu0_Hz"]) ** field["spix"], (len(uvw), len(freq)))
+    out = np.zeros((len(uvw), len(freq)), complex)
+    for c in field["components"]:
+        x, y = (np.radians(c[k] / 3600) for k in "lm")
+        turns = (uvw @ [x, y, np.sqrt(1 - x * x - y * y) - 1])[:, None] * freq / C_M_S
+        sigma = c["line_fwhm"] / (2 * np.sqrt(2 * np.log(2)))
+        line = c["line_peak"] * np.exp(-0.5 * ((freq - c["line_freq"]) / sigma) ** 2)
+        out += (c["flux"] * (freq / field["nu0_Hz"]) ** c["spix"] + line) * np.exp(2j * np.pi * turns)
+    return out
+
+
+def read(path: str, spw: int, field: int, *columns: str) -> list[np.ndarray]:
+    """Read columns of the cross-correlations of an spw and a field outside atmosphere and pointing scans."""
+    with table(f"{path}/DATA_DESCRIPTION", ack=False) as tab:
+        (ddid,) = np.flatnonzero(tab.getcol("SPECTRAL_WINDOW_ID") == spw)
+    with table(f"{path}/STATE", ack=False) as tab:
+        modes = tab.getcol("OBS_MODE")
+    aside = [i for i, m in enumerate(modes) if any(w in m for w in ("ATMOSPHERE", "POINTING", "SIDEBAND"))]
+    query = f"DATA_DESC_ID=={ddid} && FIELD_ID=={field} && ANTENNA1!=ANTENNA2 && !(STATE_ID in {aside or [-1]})"
+    with table(path, ack=False) as tab, tab.query(query) as part:
+        return [part.getcol(c) for c in columns]
+
+
+def scatter(block: Block, path: str, spw: int, field: int, antennas: list[str]) -> dict[str, float]:
+    """Measure the phase scatter within scans [deg] in DATA, of the dry air, and of the visibilities' noise."""
+    names = ("DATA", "FLAG", "SIGMA", "TIME", "SCAN_NUMBER", "ANTENNA1", "ANTENNA2")
+    data, flag, sigma, time, scan, a1, a2 = read(path, spw, field, *names)
+    with table(f"{path}/SPECTRAL_WINDOW", ack=False) as tab:
+        freq = float(np.mean(tab.getcell("CHAN_FREQ", spw)))
+    bad = [i for i, n in enumerate(antennas) if n in (*block.dead_radiometers, *block.faulty)]
+    n = data.shape[1]
+    middle = slice(3 * n // 8, 5 * n // 8)
+    good = ~flag[:, middle, 0].any(axis=1) & ~np.isin(a1, bad) & ~np.isin(a2, bad)
+    mean = data[:, middle, 0].mean(axis=1)
+    noise = np.degrees(sigma[:, 0] / np.sqrt(middle.stop - middle.start) / np.abs(mean))
+    at = np.abs(block.time_s[:, None] - time[None]).argmin(axis=0)
+    dry = 360 * (block.dry_m[at, a1] - block.dry_m[at, a2]) * freq / C_M_S
+    key = (scan.astype(np.int64) * 1000 + a1) * 1000 + a2
+    rms: dict[str, list[float]] = {"phase": [], "dry": [], "noise": []}
+    for k in np.unique(key[good]):
+        rows = np.flatnonzero(good & (key == k))
+        if len(rows) >= 3:
+            unit = mean[rows] / np.abs(mean[rows])
+            angle = np.angle(unit * np.conj(unit.mean()), deg=True)
+            rms["phase"].append(np.sqrt((angle**2).sum() / (len(rows) - 1)))
+            rms["dry"].append(np.std(dry[rows], ddof=1))
+            rms["noise"].append(np.sqrt(np.mean(noise[rows] ** 2)))
+    return {name: float(np.median(values)) for name, values in rms.items()} | {"freq_hz": freq}
+
+
+def water_table(block: Block, summary: Any) -> list[dict[str, Any]]:
+    """Compare the scatter of every calibrator before and after the radiometers' correction with its limit."""
+    out = []
+    raw_spw = summary.apriori.spws[0]
+    with table(f"{summary.vis}/ANTENNA", ack=False) as tab:
+        antennas = list(tab.getcol("NAME"))
+    for name in [i.name for i in summary.apriori.wvr.improvements]:
+        field = block.fields.index(name)
+        before = scatter(block, summary.vis, raw_spw, field, antennas)
+        after = scatter(block, summary.apriori.split, 0, field, antennas)
+        slopes = next(np.array(w.dtdl_k_mm) for w in summary.apriori.wvr.water if name in w.sources)
+        samples = block.integration_s / RADIOMETER_S
+        path_mm = np.sqrt(2 / samples / np.sum((slopes / RADIOMETER_K) ** 2))  # of a baseline
+        wvr = 360 * path_mm * 1e-3 * after["freq_hz"] / C_M_S
+        limit = float(np.sqrt(after["dry"] ** 2 + after["noise"] ** 2 + wvr**2))
+        out.append({
+            "block": block.name, "calibrator": name, "before": before["phase"], "after": after["phase"],
+            "dry": after["dry"], "radiometers": float(wvr), "noise": after["noise"], "limit": limit,
+        })  # fmt: skip
+    return out
+
+
+def tsys_table(block: Block, summary: Any) -> dict[str, Any]:
+    """Compare structure in elevation (and time) and in frequency of the true Tsys and of what is left after the table.
+
+    Elevation: the scatter, over scans, of the band's median. Frequency: the scatter over channels about the median.
+    """
+    if block.tsys is None:
+        return {}
+    apriori = summary.apriori
+    name = Path(summary.vis).name.removesuffix(".ms")
+    solved = read_caltable(Path(summary.outdir) / f"{name}.tsys")
+    found: dict[str, list[float]] = {k: [] for k in ("elevation", "elevation_left", "lines", "lines_left")}
+    for spw in apriori.spws:
+        one = solved.solutions[apriori.tsys.spw_of[spw]]
+        if one.nchan != next(iter(block.tsys(spw)))[2].shape[1]:
+            continue  # an FDM spw: its channels are not those of the table
+        true, left = [], []
+        for field, time, tsys in block.tsys(spw):
+            source = block.fields.index(apriori.tsys.field_of[block.fields[field]])
+            rows = np.flatnonzero(one.field == source)
+            spectra = np.where(one.flag[rows], np.nan, one.param[rows])
+            at = np.clip(np.interp(time, one.time[rows], np.arange(len(rows))), 0, len(rows) - 1)
+            low = min(int(at), max(len(rows) - 2, 0))
+            applied = spectra[low] + (spectra[min(low + 1, len(rows) - 1)] - spectra[low]) * (at - low)
+            true.append(np.where(np.isnan(applied), np.nan, tsys))
+            left.append(applied / tsys)
+        for key, values in (("", np.array(true)), ("_left", np.array(left))):  # (scan, antenna, chan, pol)
+            values = values[:, :, ~np.isnan(values).all(axis=(0, 1, 3))]  # without the flagged edges
+            band = np.nanmedian(values, axis=2)
+            found["elevation" + key].append(float(np.median(np.std(band, axis=0) / band.mean(axis=0))))
+            shape = np.nanmedian(values / band[:, :, None], axis=(0, 1, 3))
+            found["lines" + key].append(float(np.nanmax(np.abs(shape - np.nanmedian(shape)))))
+    return {"block": block.name, **{k: float(np.max(v)) for k, v in found.items() if v}}
+
+
+def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
+    """Compare derived flux densities with the truth times what drifts and Tsys errors imply."""
+    out = []
+    for f in summary.fluxes:
+        spw = summary.apriori.spws[f.spw]
+        true = block.flux_jy(f.field, spw) * block.expected(f.field, spw)
+        out.append({
+            "block": block.name, "field": f.field, "spw": spw, "ratio": f.flux_jy / true,
+            "sigmas": (f.flux_jy - true) / f.error_jy,
+        })  # fmt: skip
+    return [*out, *_target(block, summary)]
+
+
+def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
+    """Fit the scale of the true model to the calibrated visibilities of the target, its error by the weights.
+
+    Without antennas with faults that a reader of the pictures would flag. The dry air between the phase calibrator's
+    scans is not calibrated by anything: the coherence that it leaves is part of what is expected.
+    """
+    out = []
+    name = block.fields[block.target]
+    calibrator = summary.roles["phase"][0]
+    errors = {f.spw: f.error_jy / f.flux_jy for f in summary.fluxes if f.field == calibrator}
+    with table(f"{summary.calibrated}/ANTENNA", ack=False) as tab:
+        bad = [i for i, a in enumerate(tab.getcol("NAME")) if a in (*block.faulty, *block.dead_radiometers)]
+    with table(f"{summary.calibrated}/SPECTRAL_WINDOW", ack=False) as tab:
+        freqs = [tab.getcell("CHAN_FREQ", i) for i in range(tab.nrows())]
+    for number, spw in enumerate(summary.apriori.spws):
+        columns = ("DATA", "FLAG", "WEIGHT", "UVW", "TIME", "ANTENNA1", "ANTENNA2")
+        data, flag, weight, uvw, time, a1, a2 = read(summary.calibrated, number, block.target, *columns)
+        phase_times = read(summary.calibrated, number, block.fields.index(calibrator), "TIME", "SCAN_NUMBER")
+        left = _dry_between(block, time, phase_times, freqs[number].mean())
+        keep = ~np.isin(a1, bad) & ~np.isin(a2, bad)
+        model = block.model(block.target, uvw, freqs[number])[:, :, None]
+        w = np.where(flag | ~keep[:, None, None], 0, weight[:, None, :])
+        power = w * np.abs(model) ** 2
+        rows = np.arange(len(time))
+        coherence = float((power.sum(axis=(1, 2)) * np.cos(left[rows, a1] - left[rows, a2])).sum() / power.sum())
+        expected = block.expected(name, spw) * coherence
+        ratio = float((w * (data * np.conj(model)).real).sum() / power.sum()) / expected
+        error = np.hypot(1 / np.sqrt(power.sum()), errors.get(number, 0) * ratio)
+        out.append({"block": block.name, "field": name, "spw": spw, "ratio": ratio, "sigmas": (ratio - 1) / error})
+    return out
+
+
+def _dry_between(block: Block, time: np.ndarray, calibrator: list[np.ndarray], freq_hz: float) -> np.ndarray:
+    """Return the dry air's phase [rad] of rows (row, antenna), less what the phase calibrator's scans tell of it."""
+    phase = 2 * np.pi * block.dry_m * freq_hz / C_M_S
+    scans = [np.unique(calibrator[0][calibrator[1] == s]) for s in np.unique(calibrator[1])]
+    middles = np.array([t.mean() for t in scans])
+    at_scans = np.array([phase[np.abs(block.time_s[:, None] - t).argmin(axis=0)].mean(axis=0) for t in scans])
+    now = phase[np.abs(block.time_s[:, None] - time).argmin(axis=0)]
+    told = np.array([np.interp(time, middles, column) for column in at_scans.T]).T
+    return now - told
+
+
+def report(results: list[dict[str, Any]]) -> str:
+    """Write the tables."""
+    lines = ["| block | calibrator | before | after | dry | radiometers | noise | limit |", "|---|---|" + "---:|" * 6]
+    for r in (row for one in results for row in one["water"]):
+        numbers = " | ".join(f"{r[k]:.1f}" for k in ("before", "after", "dry", "radiometers", "noise", "limit"))
+        lines.append(f"| {r['block']} | {r['calibrator']} | {numbers} |")
+    lines += ["", "| block | elevation | left | line | left |", "|---|---:|---:|---:|---:|"]
+    for r in (one["tsys"] for one in results if one["tsys"]):
+        numbers = " | ".join(f"{100 * r[k]:.1f} %" for k in ("elevation", "elevation_left", "lines", "lines_left"))
+        lines.append(f"| {r['block']} | {numbers} |")
+    lines += ["", "| block | field | derived / true | sigmas |", "|---|---|---|---|"]
+    for one in results:
+        for name in dict.fromkeys(r["field"] for r in one["fluxes"]):
+            rows = [r for r in one["fluxes"] if r["field"] == name]
+            ratios, sigmas = ([f"{r[k]:.{d}f}" for r in rows] for k, d in (("ratio", 4), ("sigmas", 1)))
+            lines.append(f"| {rows[0]['block']} | {name} | {', '.join(ratios)} | {', '.join(sigmas)} |")
+    every = [r for one in results for r in one["fluxes"]]
+    inside = sum(abs(r["sigmas"]) <= 2 for r in every)
+    both = sum(abs(r["sigmas"]) <= 2 or abs(r["ratio"] - 1) <= 0.015 for r in every)
+    lines.append(f"\n{inside} of {len(every)} within 2 sigma, {both} within 2 sigma or 1.5 %.")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--presets", default="tiny")
+    parser.add_argument("--fluxcals", default="quasar,sso")
+    parser.add_argument("--peer", type=Path)
+    parser.add_argument("--casapy", type=Path)
+    given = parser.parse_args()
+    if given.peer and not given.casapy:
+        parser.error("--peer needs --casapy: the blocks of the other generator are made with CASA's python")
+    folder = given.out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for preset in given.presets.split(","):
+        for fluxcal in given.fluxcals.split(","):
+            for seed in map(int, given.seeds.split(",")):
+                if given.peer:
+                    tools, casapy = given.peer.resolve(), given.casapy.resolve()
+                    block = peer_block(folder, preset, seed, fluxcal, tools, casapy)
+                else:
+                    block = own_block(folder, preset, seed, fluxcal)
+                summary = calibrate(str(block.vis), pictures=False, **block.given)
+                water, tsys, fluxes = (f(block, summary) for f in (water_table, tsys_table, flux_table))
+                results.append({"water": water, "tsys": tsys, "fluxes": fluxes})
+                print(f"{block.name} done", file=sys.stderr, flush=True)
+    (folder / "physics.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(report(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
