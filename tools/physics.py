@@ -10,6 +10,9 @@ them), numbers to DIR/physics.json.
 
 Phase scatter: within scans, of every baseline without a dead radiometer; the median over them. Limit: what the dry
 air, the radiometers' noise and the visibilities' noise leave, added in squares.
+
+Expected flux densities: the truth times what the drifts of the true gains, and the errors of the Tsys that were
+applied, make of it on the antennas that the flux scale is from; for each |g|^2 Tsys(applied) / Tsys(true).
 """
 
 from __future__ import annotations
@@ -51,12 +54,14 @@ class Block:
     integration_s: float
     flux_jy: Any
     """Function of field name and raw spw."""
-    expected: Any
-    """The same: how far a perfect fluxscale comes from the truth."""
     model: Any
     """Function of field id, uvw [m] (row, 3) and frequencies [Hz] (chan,): visibilities [Jy] (row, chan)."""
-    tsys: Any = None
-    """Function of raw spw, giving (field id, time, true Tsys (antenna, chan, pol)) of every science subscan."""
+    tsys: Any
+    """Function of raw spw, giving (field id, time, true Tsys [K] (antenna, chan, pol)) of every science subscan."""
+    power: Any
+    """Function of raw spw, giving |gain|^2 (time, antenna, pol) at ``time_s``."""
+    field_at: np.ndarray
+    """Field id at ``time_s``, -1 outside science scans."""
 
 
 def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
@@ -81,9 +86,9 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         [f.antenna for f in truth.faults if f.kind == "dead_wvr"],
         [f.antenna for f in truth.faults if f.kind in ("dead_polarization", "phase_jump")],
         arrays["time_mjd_s"], arrays["dry_path_m"], truth.integration_s,
-        lambda name, spw: truth.flux_jy[name][spw],
-        lambda name, spw: raw["expected_flux_ratio"][name][raw["science_spws"].index(spw)],
-        truth.visibility, tsys,
+        lambda name, spw: truth.flux_jy[name][spw], truth.visibility, tsys,
+        lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2,
+        np.array([s["field"] if s["purpose"] == "science" else -1 for s in raw["subscans"]])[arrays["subscan"]],
     )  # fmt: skip
 
 
@@ -107,16 +112,26 @@ def peer_block(folder: Path, preset: str, seed: int, fluxcal: str, tools: Path, 
     if truth["setjy"]["standard"] == "manual":
         model = truth["setjy"]
         given |= {"flux_density": model["fluxdensity"][0], "spix": model["spix"], "reffreq": model["reffreq"]}
+    start = 0 if arrays["time"].min() > 1e9 else truth["start_utc_mjd_s"]
+
+    def tsys(spw: int) -> list[tuple[int, float, np.ndarray]]:
+        out = []
+        for k, scan in enumerate(arrays["tsys_scans"]):
+            at = np.flatnonzero(arrays["scan"] == scan)
+            if len(at):
+                value = arrays[f"tsys_{spw}"][k][:, None, :]
+                out.append((int(arrays["field"][at[0]]), float(arrays["time"][at].mean()) + start, value))
+        return out
+
     return Block(
         f"peer {preset} {seed} {fluxcal}", asdm, given, [f["name"] for f in truth["fields"]],
         truth["roles"]["target"][0],
         [f["antenna"] for f in truth["faults"] if f["kind"] == "wvrdead"],
         [f["antenna"] for f in truth["faults"] if f["kind"] in ("deadpol", "phasejump", "lowgain")],
-        arrays["time"] + (0 if arrays["time"].min() > 1e9 else truth["start_utc_mjd_s"]), arrays["dry_path"],
-        truth["tint_s"],
+        arrays["time"] + start, arrays["dry_path"], truth["tint_s"],
         lambda name, spw: truth["flux_Jy"][name][str(spw)]["mean"],
-        lambda name, spw: truth["expected_fluxscale_ratio"][name][str(spw)],
         lambda number, uvw, freq: _components(truth["fields"][number], uvw, freq),
+        tsys, lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2, arrays["field"],
     )  # fmt: skip
 
 
@@ -157,7 +172,8 @@ def scatter(block: Block, path: str, spw: int, field: int, antennas: list[str]) 
     middle = slice(3 * n // 8, 5 * n // 8)
     good = ~flag[:, middle, 0].any(axis=1) & ~np.isin(a1, bad) & ~np.isin(a2, bad)
     mean = data[:, middle, 0].mean(axis=1)
-    noise = np.degrees(sigma[:, 0] / np.sqrt(middle.stop - middle.start) / np.abs(mean))
+    with np.errstate(divide="ignore"):  # flagged data can be 0
+        noise = np.degrees(sigma[:, 0] / np.sqrt(middle.stop - middle.start) / np.abs(mean))
     at = np.abs(block.time_s[:, None] - time[None]).argmin(axis=0)
     dry = 360 * (block.dry_m[at, a1] - block.dry_m[at, a2]) * freq / C_M_S
     key = (scan.astype(np.int64) * 1000 + a1) * 1000 + a2
@@ -195,46 +211,66 @@ def water_table(block: Block, summary: Any) -> list[dict[str, Any]]:
     return out
 
 
+def applied_tsys(block: Block, summary: Any, spw: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Return the field, the true Tsys and the one that was applied (antenna, chan, pol) of every science subscan."""
+    tsys = summary.apriori.tsys
+    name = Path(summary.vis).name.removesuffix(".ms")
+    one = read_caltable(Path(summary.outdir) / f"{name}.tsys").solutions[tsys.spw_of[spw]]
+    out = []
+    for field, time, true in block.tsys(spw):
+        source = block.fields.index(tsys.field_of[block.fields[field]])
+        rows = np.flatnonzero(one.field == source)
+        spectra = np.where(one.flag[rows], np.nan, one.param[rows])
+        at = float(np.interp(time, one.time[rows], np.arange(len(rows))))
+        low = min(int(at), max(len(rows) - 2, 0))
+        out.append((field, true, spectra[low] + (spectra[min(low + 1, len(rows) - 1)] - spectra[low]) * (at - low)))
+    return out
+
+
 def tsys_table(block: Block, summary: Any) -> dict[str, Any]:
     """Compare structure in elevation (and time) and in frequency of the true Tsys and of what is left after the table.
 
-    Elevation: the scatter, over scans, of the band's median. Frequency: the scatter over channels about the median.
+    Elevation: the scatter, over scans, of the band's median. Frequency: the largest excursion of a channel.
     """
-    if block.tsys is None:
-        return {}
-    apriori = summary.apriori
-    name = Path(summary.vis).name.removesuffix(".ms")
-    solved = read_caltable(Path(summary.outdir) / f"{name}.tsys")
     found: dict[str, list[float]] = {k: [] for k in ("elevation", "elevation_left", "lines", "lines_left")}
-    for spw in apriori.spws:
-        one = solved.solutions[apriori.tsys.spw_of[spw]]
-        if one.nchan != next(iter(block.tsys(spw)))[2].shape[1]:
-            continue  # an FDM spw: its channels are not those of the table
-        true, left = [], []
-        for field, time, tsys in block.tsys(spw):
-            source = block.fields.index(apriori.tsys.field_of[block.fields[field]])
-            rows = np.flatnonzero(one.field == source)
-            spectra = np.where(one.flag[rows], np.nan, one.param[rows])
-            at = np.clip(np.interp(time, one.time[rows], np.arange(len(rows))), 0, len(rows) - 1)
-            low = min(int(at), max(len(rows) - 2, 0))
-            applied = spectra[low] + (spectra[min(low + 1, len(rows) - 1)] - spectra[low]) * (at - low)
-            true.append(np.where(np.isnan(applied), np.nan, tsys))
-            left.append(applied / tsys)
-        for key, values in (("", np.array(true)), ("_left", np.array(left))):  # (scan, antenna, chan, pol)
-            values = values[:, :, ~np.isnan(values).all(axis=(0, 1, 3))]  # without the flagged edges
-            band = np.nanmedian(values, axis=2)
-            found["elevation" + key].append(float(np.median(np.std(band, axis=0) / band.mean(axis=0))))
-            shape = np.nanmedian(values / band[:, :, None], axis=(0, 1, 3))
-            found["lines" + key].append(float(np.nanmax(np.abs(shape - np.nanmedian(shape)))))
+    for spw in summary.apriori.spws:
+        pairs = [(true, applied) for _, true, applied in applied_tsys(block, summary, spw)]
+        inner = ~np.isnan([applied for _, applied in pairs]).all(axis=(0, 1, 3))  # without the flagged edges
+        if pairs[0][0].shape[1] in (1, len(inner)):  # else an FDM spw, whose channels are not those of the table
+            true, left = np.array([t for t, _ in pairs]), np.array([(a / t)[:, inner] for t, a in pairs])
+            for key, values in (("", true), ("_left", left)):  # (scan, antenna, chan, pol)
+                band = np.nanmedian(values, axis=2)
+                found["elevation" + key].append(float(np.median(np.std(band, axis=0) / band.mean(axis=0))))
+                if true.shape[2] > 1:
+                    shape = np.nanmedian(values / band[:, :, None], axis=(0, 1, 3))
+                    found["lines" + key].append(float(np.nanmax(np.abs(shape - np.nanmedian(shape)))))
     return {"block": block.name, **{k: float(np.max(v)) for k, v in found.items() if v}}
 
 
+def expected(block: Block, summary: Any, name: str, spw: int) -> float:
+    """Return what a perfect fluxscale on the antennas that were used derives, relative to the truth."""
+    power = block.power(spw)
+    pairs = applied_tsys(block, summary, spw)
+    with table(f"{summary.vis}/ANTENNA", ack=False) as tab:
+        antennas = list(tab.getcol("NAME"))
+    used = [antennas.index(a) for a in summary.flux_antennas] or range(len(antennas))
+    used = [a for a in used if antennas[a] not in block.faulty]
+    of: dict[str, np.ndarray] = {}
+    for one in (name, summary.roles["flux"][0]):
+        field = block.fields.index(one)
+        errors = [
+            np.nanmedian(applied, axis=1) / np.nanmedian(true, axis=1) for f, true, applied in pairs if f == field
+        ]
+        of[one] = (power[block.field_at == field].mean(axis=0) * np.mean(errors, axis=0)).mean(axis=1)
+    return float(np.nanmedian((of[name] / of[summary.roles["flux"][0]])[used]))
+
+
 def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
-    """Compare derived flux densities with the truth times what drifts and Tsys errors imply."""
+    """Compare derived flux densities with what is expected."""
     out = []
     for f in summary.fluxes:
         spw = summary.apriori.spws[f.spw]
-        true = block.flux_jy(f.field, spw) * block.expected(f.field, spw)
+        true = block.flux_jy(f.field, spw) * expected(block, summary, f.field, spw)
         out.append({
             "block": block.name, "field": f.field, "spw": spw, "ratio": f.flux_jy / true,
             "sigmas": (f.flux_jy - true) / f.error_jy,
@@ -267,8 +303,8 @@ def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
         power = w * np.abs(model) ** 2
         rows = np.arange(len(time))
         coherence = float((power.sum(axis=(1, 2)) * np.cos(left[rows, a1] - left[rows, a2])).sum() / power.sum())
-        expected = block.expected(name, spw) * coherence
-        ratio = float((w * (data * np.conj(model)).real).sum() / power.sum()) / expected
+        ratio = float((w * (data * np.conj(model)).real).sum() / power.sum())
+        ratio /= expected(block, summary, name, spw) * coherence
         error = np.hypot(1 / np.sqrt(power.sum()), errors.get(number, 0) * ratio)
         out.append({"block": block.name, "field": name, "spw": spw, "ratio": ratio, "sigmas": (ratio - 1) / error})
     return out
@@ -292,8 +328,9 @@ def report(results: list[dict[str, Any]]) -> str:
         numbers = " | ".join(f"{r[k]:.1f}" for k in ("before", "after", "dry", "radiometers", "noise", "limit"))
         lines.append(f"| {r['block']} | {r['calibrator']} | {numbers} |")
     lines += ["", "| block | elevation | left | line | left |", "|---|---:|---:|---:|---:|"]
-    for r in (one["tsys"] for one in results if one["tsys"]):
-        numbers = " | ".join(f"{100 * r[k]:.1f} %" for k in ("elevation", "elevation_left", "lines", "lines_left"))
+    for r in (one["tsys"] for one in results):
+        keys = ("elevation", "elevation_left", "lines", "lines_left")
+        numbers = " | ".join(f"{100 * r[k]:.1f} %" if k in r else "" for k in keys)
         lines.append(f"| {r['block']} | {numbers} |")
     lines += ["", "| block | field | derived / true | sigmas |", "|---|---|---|---|"]
     for one in results:

@@ -61,6 +61,7 @@ def test_a_resolved_moon_gives_the_scale_on_its_short_baselines(calibrated):
     moon = truth.arguments["fluxcal"] == "sso"
     assert ({"phase_short_int", "ampli_short_inf", "flux_short_inf"} <= names) == moon
     assert any("resolved" in note for note in summary.notes) == moon
+    assert (3 <= len(summary.flux_antennas) < 8) == moon
     assert ("Callisto" in summary.flux_model) == moon
 
 

@@ -223,6 +223,8 @@ def _describe(summary: Summary, plan: Plan) -> None:
     summary.refant, summary.refants, summary.ranking = plan.refants[0], list(plan.refants), list(plan.ranking)
     if plan.body is not None:
         summary.notes += plan.body.notes()
+        lobe = plan.body.lobe
+        summary.flux_antennas = lobe.antenna.rstrip("&").split(",") if lobe else []
     log.info("reference antenna %s; spws %s", plan.refants[0], plan.spw)
 
 

@@ -85,6 +85,8 @@ class Summary:
     steps : list of (name, seconds)
     flux_model : str
         Where the flux calibrator's flux density comes from.
+    flux_antennas : list of str
+        The antennas that the flux scale is from, if the flux calibrator is resolved; else empty: all.
     notes : list of str
         What was left out or stands in for something better, and why.
     apriori : Apriori, optional
@@ -105,6 +107,7 @@ class Summary:
     pictures: list[str] = field(default_factory=list)
     steps: list[tuple[str, float]] = field(default_factory=list)
     flux_model: str = ""
+    flux_antennas: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     apriori: Apriori | None = None
 
