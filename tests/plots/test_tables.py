@@ -145,3 +145,23 @@ def test_tasks(sim_original, tmp_path):
         plotcal(gain, iteration="banana")
     with pytest.raises(EmptySelection, match="flagged"):
         plotcal(gain, antenna="1", figfile=str(tmp_path / "x.png"))
+
+
+def test_antenna_positions_are_shown_in_millimetres_along_three_axes(sim_original, tmp_path):
+    from atacal.tasks import gencal
+
+    with MeasurementSet(sim_original) as ms:
+        name = ms.metadata.antennas[2].name
+    gencal(str(sim_original), str(tmp_path / "p"), "antpos", antenna=name, parameter=[1e-3, -2e-3, 5e-4])
+    (picture,) = plot_caltable(tmp_path / "p", tmp_path / "pictures")
+    assert picture.name == "p.position_vs_antenna.png"
+    shown = np.load(picture.with_suffix(".npz"))
+    np.testing.assert_allclose(shown["y"][shown["antenna"] == 2], [1.0, -2.0, 0.5], rtol=1e-6)
+
+
+def test_spws_can_be_chosen(sim_original, tmp_path):
+    write_caltable(tmp_path / "g", make(sim_original, "G Jones", 5, 1))
+    every = plot_caltable(tmp_path / "g", tmp_path / "all")
+    one = plot_caltable(tmp_path / "g", tmp_path / "one", spws=(1,))
+    assert {p.name for p in one} < {p.name for p in every}
+    assert all(".spw1." in p.name for p in one)

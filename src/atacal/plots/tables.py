@@ -18,7 +18,7 @@ LABELS = {
     "time": "Time (UTC)", "frequency": "Frequency (GHz)", "channel": "Channel", "antenna1": "Antenna", "scan": "Scan",
     "field": "Field ID", "spw": "Spectral window", "snr": "Signal-to-noise ratio", "amp": "Gain amplitude",
     "phase": "Gain phase (deg)", "real": "Gain, real part", "imag": "Gain, imaginary part", "delay": "Delay (ns)",
-    "tsys": "System temperature (K)", "position": "Position correction (m)", "value": "Value",
+    "tsys": "System temperature (K)", "position": "Position correction (mm)", "value": "Value",
     "error": "Solution error",
 }  # fmt: skip
 _SYNONYMS = {
@@ -285,6 +285,8 @@ def _of_spw(
 
 
 def _of_param(name: str, param: NDArray) -> NDArray:
+    if name == "position":
+        return 1e3 * param  # millimetres
     if name == "amp":
         return np.abs(param)
     if name == "phase":

@@ -90,6 +90,11 @@ class AprioriRun:
 
         fixsyscaltimes(vis=self.vis)
 
+    def _note(self, text: str) -> None:
+        """Say what is left out, in the log and in the summary."""
+        log.warning("%s: %s", os.path.basename(self.vis), text)
+        self.notes.append(text)
+
     def _flagged(self, vis: str, commands: list[str]) -> None:
         """Run flag commands and summaries in one pass over the data, and keep the summaries."""
         from atacal.tasks import flagdata
@@ -110,21 +115,20 @@ class AprioriRun:
         from atacal.tasks import flagcmd
 
         if not os.path.isdir(f"{self.vis}/FLAG_CMD") or not read_table(self.vis, use_applied=True):
-            self.notes.append("no online flags: FLAG_CMD is empty")
+            self._note("no online flags: FLAG_CMD is empty")
             return
         try:
             flagcmd(vis=self.vis, inpmode="table", useapplied=True, action="apply", flagbackup=False)
         except EmptySelection:
-            self.notes.append("no online flags: none of the commands in FLAG_CMD matches any data")
+            self._note("no online flags: none of the commands in FLAG_CMD matches any data")
             return
         self._flagged(self.vis, found.summary_pair("online flags", self.spw, self.plan.scans))
 
     def no_tsys(self) -> None:
         why = "SYSCAL has no rows" if os.path.isdir(f"{self.vis}/SYSCAL") else "there is no SYSCAL table"
-        self.notes.append(
+        self._note(
             f"no system temperatures ({why}): the fluxes depend on the flux calibrator being seen through the same air"
         )
-        log.warning("%s: %s", self.vis, self.notes[-1])
 
     def tsys(self) -> None:
         from atacal.tasks import flagdata, gencal
@@ -137,7 +141,8 @@ class AprioriRun:
         self.tsys_map = tsys_spwmap(table, metadata, self.plan.spws)
         needed = sorted({self.tsys_map[s] for s in self.plan.spws})
         self.tsys_field, notes = tsys_fields(table, metadata, self.plan.roles, needed)
-        self.notes += notes
+        for note in notes:
+            self._note(note)
         edges = [
             f"{spw}:0~{n - 1};{one.nchan - n}~{one.nchan - 1}"
             for spw, one in sorted(table.solutions.items())
@@ -157,9 +162,7 @@ class AprioriRun:
 
         given, path = self.given["antpos"], os.fspath(self.products.antpos)
         if not given:
-            self.notes.append(
-                "no antenna position corrections: none given (antpos=FILE, or antpos=service asks ALMA's)"
-            )
+            self._note("no antenna position corrections: none given (antpos=FILE, or antpos=service asks ALMA's)")
             return
         gencal(vis=self.vis, caltable=path, caltype="antpos", infile="" if given == "service" else given)
         self.summary.positions_mm = found.positions_of(read_caltable(path))
@@ -185,7 +188,7 @@ class AprioriRun:
         if result.used:
             self.tables.append(os.fspath(self.products.wvr))
         elif choice != "no":
-            self.notes.append(f"no water vapour correction: {result.why}")
+            self._note(f"no water vapour correction: {result.why}")
 
     def _judge(self, few: str) -> tuple[bool, str]:
         """Decide whether the radiometers' table is used."""
