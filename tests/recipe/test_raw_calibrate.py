@@ -9,8 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -288,6 +291,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(run_raw, raw_
         (ArgumentError, {"wvr": "perhaps"}),
         (ArgumentError, {"antpos": "nowhere.csv"}),
         (ArgumentError, {"refant": "EA99"}),
+        (ArgumentError, {"antpos": "service"}),  # which execution block it is cannot be told
     ):
         with pytest.raises(error):
             run_raw(**given)
@@ -295,6 +299,37 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(run_raw, raw_
         calibrate(str(sim_ms), flux_density=1.0, wvr="yes")
     assert not raw_ms.with_name("X.calibrate").exists()
     assert not read(raw_ms, "FLAG")[0].all()
+
+
+class Positions(BaseHTTPRequestHandler):
+    """Answers as ALMA's service of antenna positions does."""
+
+    positions: ClassVar[dict[str, list[float]]] = {}
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.positions).encode())
+
+    def log_message(self, *words):
+        pass
+
+
+def test_positions_of_almas_service_are_applied(raw_ms, monkeypatch):
+    vis = raw_ms.rename(raw_ms.with_name("uid___A002_Xeb51_X1.ms"))
+    with MeasurementSet(vis) as ms:
+        antennas = ms.metadata.antennas
+    Positions.positions = {a.name: list(a.position_m) for a in antennas[:2]}
+    Positions.positions[antennas[1].name][2] += 2e-3
+    with ThreadingHTTPServer(("127.0.0.1", 0), Positions) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("ATACAL_ANTPOS_SERVICE", f"http://127.0.0.1:{server.server_port}/")
+        given = {"flux_density": 1.0, "spw": "13", "wvr": "no", "minblperant": 3, "pictures": False}
+        summary = calibrate(str(vis), antpos="service", **given)
+        server.shutdown()
+    assert list(summary.apriori.positions_mm) == [antennas[1].name]
+    assert summary.apriori.positions_mm[antennas[1].name] == pytest.approx((0, 0, 2), abs=1e-4)
+    assert summary.apriori.wvr.why == "wvr=no"
 
 
 def test_the_steps_can_be_asked_for_and_left_out(run_raw, raw_ms, sim_ms):

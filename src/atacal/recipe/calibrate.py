@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from atacal.calibrater.antenna_positions import read_positions_file
+from atacal.calibrater.antenna_positions import execution_block, read_positions_file
 from atacal.errors import ArgumentError
 from atacal.memory import give_back
 from atacal.ms.measurement_set import MeasurementSet
@@ -188,7 +188,9 @@ def _decide(vis: str | os.PathLike[str], given: dict[str, Any]) -> _Decided:
         model = choose_model(ms, roles, given=given["flux_density"] is not None, raw=raw)
         if raw:
             given_refant(ms, given["refant"])
-            if given["antpos"] not in ("", "service"):
+            if given["antpos"] == "service":
+                execution_block(ms.metadata)
+            elif given["antpos"]:
                 read_positions_file(given["antpos"], ms.metadata)
             return _Decided(ms.path, roles, model, plan_raw(ms, roles, given["spw"]))
         if given["antpos"] or given["wvr"] == "yes":
