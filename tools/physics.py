@@ -11,8 +11,8 @@ them), numbers to DIR/physics.json.
 Phase scatter: within scans, of every baseline without a dead radiometer; the median over them. Limit: what the dry
 air, the radiometers' noise and the visibilities' noise leave, added in squares.
 
-Expected flux densities: the truth times what the drifts of the true gains, and the errors of the Tsys that were
-applied, make of it on the antennas that the flux scale is from; for each |g|^2 Tsys(applied) / Tsys(true).
+Expected flux densities: the truth times what drifts of the gains and errors of the Tsys make of it, by the block's own
+account; of a resolved body on the antennas that the flux scale is from, by |g|^2 Tsys(applied) / Tsys(true) of each.
 """
 
 from __future__ import annotations
@@ -51,9 +51,12 @@ class Block:
     faulty: list[str]
     time_s: np.ndarray
     dry_m: np.ndarray
+    wet_m: np.ndarray
     integration_s: float
     flux_jy: Any
     """Function of field name and raw spw."""
+    expected: Any
+    """The same: what a perfect fluxscale on all antennas derives, relative to the truth."""
     model: Any
     """Function of field id, uvw [m] (row, 3) and frequencies [Hz] (chan,): visibilities [Jy] (row, chan)."""
     tsys: Any
@@ -85,8 +88,10 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         f"own {preset} {seed} {fluxcal}", path, given, [s.name for s in truth.sources], truth.roles["target"][0],
         [f.antenna for f in truth.faults if f.kind == "dead_wvr"],
         [f.antenna for f in truth.faults if f.kind in ("dead_polarization", "phase_jump")],
-        arrays["time_mjd_s"], arrays["dry_path_m"], truth.integration_s,
-        lambda name, spw: truth.flux_jy[name][spw], truth.visibility, tsys,
+        arrays["time_mjd_s"], arrays["dry_path_m"], arrays["wet_path_m"], truth.integration_s,
+        lambda name, spw: truth.flux_jy[name][spw],
+        lambda name, spw: raw["expected_flux_ratio"][name][raw["science_spws"].index(spw)],
+        truth.visibility, tsys,
         lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2,
         np.array([s["field"] if s["purpose"] == "science" else -1 for s in raw["subscans"]])[arrays["subscan"]],
     )  # fmt: skip
@@ -128,8 +133,9 @@ def peer_block(folder: Path, preset: str, seed: int, fluxcal: str, tools: Path, 
         truth["roles"]["target"][0],
         [f["antenna"] for f in truth["faults"] if f["kind"] == "wvrdead"],
         [f["antenna"] for f in truth["faults"] if f["kind"] in ("deadpol", "phasejump", "lowgain")],
-        arrays["time"] + start, arrays["dry_path"], truth["tint_s"],
+        arrays["time"] + start, arrays["dry_path"], arrays["wet_path"], truth["tint_s"],
         lambda name, spw: truth["flux_Jy"][name][str(spw)]["mean"],
+        lambda name, spw: truth["expected_fluxscale_ratio"][name][str(spw)],
         lambda number, uvw, freq: _components(truth["fields"][number], uvw, freq),
         tsys, lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2, arrays["field"],
     )  # fmt: skip
@@ -249,12 +255,14 @@ def tsys_table(block: Block, summary: Any) -> dict[str, Any]:
 
 def expected(block: Block, summary: Any, name: str, spw: int) -> float:
     """Return what a perfect fluxscale on the antennas that were used derives, relative to the truth."""
+    if not summary.flux_antennas:
+        return float(block.expected(name, spw))
     power = block.power(spw)
     pairs = applied_tsys(block, summary, spw)
     with table(f"{summary.vis}/ANTENNA", ack=False) as tab:
         antennas = list(tab.getcol("NAME"))
-    used = [antennas.index(a) for a in summary.flux_antennas] or range(len(antennas))
-    used = [a for a in used if antennas[a] not in block.faulty]
+    good = [i for i, a in enumerate(antennas) if a not in block.faulty]
+    used = [i for i in good if antennas[i] in summary.flux_antennas]
     of: dict[str, np.ndarray] = {}
     for one in (name, summary.roles["flux"][0]):
         field = block.fields.index(one)
@@ -262,7 +270,8 @@ def expected(block: Block, summary: Any, name: str, spw: int) -> float:
             np.nanmedian(applied, axis=1) / np.nanmedian(true, axis=1) for f, true, applied in pairs if f == field
         ]
         of[one] = (power[block.field_at == field].mean(axis=0) * np.mean(errors, axis=0)).mean(axis=1)
-    return float(np.nanmedian((of[name] / of[summary.roles["flux"][0]])[used]))
+    ratio = of[name] / of[summary.roles["flux"][0]]
+    return float(block.expected(name, spw) * np.nanmedian(ratio[used]) / np.nanmedian(ratio[good]))
 
 
 def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
@@ -281,8 +290,9 @@ def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
 def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
     """Fit the scale of the true model to the calibrated visibilities of the target, its error by the weights.
 
-    Without antennas with faults that a reader of the pictures would flag. The dry air between the phase calibrator's
-    scans is not calibrated by anything: the coherence that it leaves is part of what is expected.
+    Without antennas with faults that a reader of the pictures would flag. Between the phase calibrator's scans nothing
+    calibrates the dry air, and what the radiometers leave of the wet: the coherence that they cost (known, as both
+    paths are) is part of what is expected.
     """
     out = []
     name = block.fields[block.target]
@@ -296,7 +306,7 @@ def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
         columns = ("DATA", "FLAG", "WEIGHT", "UVW", "TIME", "ANTENNA1", "ANTENNA2")
         data, flag, weight, uvw, time, a1, a2 = read(summary.calibrated, number, block.target, *columns)
         phase_times = read(summary.calibrated, number, block.fields.index(calibrator), "TIME", "SCAN_NUMBER")
-        left = _dry_between(block, time, phase_times, freqs[number].mean())
+        left = _air_between(block, summary, spw, time, phase_times, freqs[number].mean())
         keep = ~np.isin(a1, bad) & ~np.isin(a2, bad)
         model = block.model(block.target, uvw, freqs[number])[:, :, None]
         w = np.where(flag | ~keep[:, None, None], 0, weight[:, None, :])
@@ -306,18 +316,28 @@ def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
         ratio = float((w * (data * np.conj(model)).real).sum() / power.sum())
         ratio /= expected(block, summary, name, spw) * coherence
         error = np.hypot(1 / np.sqrt(power.sum()), errors.get(number, 0) * ratio)
-        out.append({"block": block.name, "field": name, "spw": spw, "ratio": ratio, "sigmas": (ratio - 1) / error})
+        out.append({
+            "block": block.name, "field": name, "spw": spw, "ratio": ratio, "sigmas": (ratio - 1) / error,
+            "coherence": coherence,
+        })  # fmt: skip
     return out
 
 
-def _dry_between(block: Block, time: np.ndarray, calibrator: list[np.ndarray], freq_hz: float) -> np.ndarray:
-    """Return the dry air's phase [rad] of rows (row, antenna), less what the phase calibrator's scans tell of it."""
-    phase = 2 * np.pi * block.dry_m * freq_hz / C_M_S
+def _air_between(
+    block: Block, summary: Any, spw: int, time: np.ndarray, calibrator: list[np.ndarray], freq_hz: float
+) -> np.ndarray:
+    """Return the air's phase [rad] (row, antenna), less the radiometers' and what the phase calibrator tells."""
+    phase = -2 * np.pi * (block.dry_m + block.wet_m) * freq_hz / C_M_S
+    if summary.apriori.wvr.used:
+        name = Path(summary.vis).name.removesuffix(".ms")
+        table_ = read_caltable(Path(summary.outdir) / f"{name}.wvr").solutions[spw]
+        angles = np.unwrap(np.angle(table_.param[:, :, 0, 0]), axis=0)
+        phase = phase - np.array([np.interp(block.time_s, table_.time, column) for column in angles.T]).T
     scans = [np.unique(calibrator[0][calibrator[1] == s]) for s in np.unique(calibrator[1])]
     middles = np.array([t.mean() for t in scans])
     at_scans = np.array([phase[np.abs(block.time_s[:, None] - t).argmin(axis=0)].mean(axis=0) for t in scans])
     now = phase[np.abs(block.time_s[:, None] - time).argmin(axis=0)]
-    told = np.array([np.interp(time, middles, column) for column in at_scans.T]).T
+    told = np.array([np.interp(time, middles, column) for column in np.unwrap(at_scans, axis=0).T]).T
     return now - told
 
 
@@ -337,7 +357,9 @@ def report(results: list[dict[str, Any]]) -> str:
         for name in dict.fromkeys(r["field"] for r in one["fluxes"]):
             rows = [r for r in one["fluxes"] if r["field"] == name]
             ratios, sigmas = ([f"{r[k]:.{d}f}" for r in rows] for k, d in (("ratio", 4), ("sigmas", 1)))
-            lines.append(f"| {rows[0]['block']} | {name} | {', '.join(ratios)} | {', '.join(sigmas)} |")
+            lost = [1 - r["coherence"] for r in rows if "coherence" in r]
+            note = f" ({100 * np.mean(lost):.1f} % lost by phase noise)" if lost else ""
+            lines.append(f"| {rows[0]['block']} | {name}{note} | {', '.join(ratios)} | {', '.join(sigmas)} |")
     every = [r for one in results for r in one["fluxes"]]
     inside = sum(abs(r["sigmas"]) <= 2 for r in every)
     both = sum(abs(r["sigmas"]) <= 2 or abs(r["ratio"] - 1) <= 0.015 for r in every)
