@@ -85,7 +85,7 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         return [(s["field"], t, true_tsys(truth, spw, k)) for (k, s), t in zip(subscans, middle, strict=True)]
 
     return Block(
-        f"own {preset} {seed} {fluxcal}", path, given, [s.name for s in truth.sources], truth.roles["target"][0],
+        f"own, {preset}, {fluxcal}", path, given, [s.name for s in truth.sources], truth.roles["target"][0],
         [f.antenna for f in truth.faults if f.kind == "dead_wvr"],
         [f.antenna for f in truth.faults if f.kind in ("dead_polarization", "phase_jump")],
         arrays["time_mjd_s"], arrays["dry_path_m"], arrays["wet_path_m"], truth.integration_s,
@@ -129,7 +129,7 @@ def peer_block(folder: Path, preset: str, seed: int, fluxcal: str, tools: Path, 
         return out
 
     return Block(
-        f"peer {preset} {seed} {fluxcal}", asdm, given, [f["name"] for f in truth["fields"]],
+        f"other, {preset}, {fluxcal}", asdm, given, [f["name"] for f in truth["fields"]],
         truth["roles"]["target"][0],
         [f["antenna"] for f in truth["faults"] if f["kind"] == "wvrdead"],
         [f["antenna"] for f in truth["faults"] if f["kind"] in ("deadpol", "phasejump", "lowgain")],
@@ -342,29 +342,40 @@ def _air_between(
 
 
 def report(results: list[dict[str, Any]]) -> str:
-    """Write the tables."""
-    lines = ["| block | calibrator | before | after | dry | radiometers | noise | limit |", "|---|---|" + "---:|" * 6]
-    for r in (row for one in results for row in one["water"]):
-        numbers = " | ".join(f"{r[k]:.1f}" for k in ("before", "after", "dry", "radiometers", "noise", "limit"))
-        lines.append(f"| {r['block']} | {r['calibrator']} | {numbers} |")
-    lines += ["", "| block | elevation | left | line | left |", "|---|---:|---:|---:|---:|"]
-    for r in (one["tsys"] for one in results):
+    """Write the tables: a line for the blocks that differ only in their seed."""
+    lines = ["| block | calibrator | before | after | dry | radiometers | noise | limit |", "|---|---|" + "---|" * 6]
+    for (block, name), rows in grouped([r for one in results for r in one["water"]], "block", "calibrator").items():
+        keys = ("before", "after", "dry", "radiometers", "noise", "limit")
+        lines.append(f"| {block} | {name} | {' | '.join(span([r[k] for r in rows], 1) for k in keys)} |")
+    lines += ["", "| block | elevation | left | line | left |", "|---|---|---|---|---|"]
+    for (block,), rows in grouped([one["tsys"] for one in results], "block").items():
         keys = ("elevation", "elevation_left", "lines", "lines_left")
-        numbers = " | ".join(f"{100 * r[k]:.1f} %" if k in r else "" for k in keys)
-        lines.append(f"| {r['block']} | {numbers} |")
-    lines += ["", "| block | field | derived / true | sigmas |", "|---|---|---|---|"]
-    for one in results:
-        for name in dict.fromkeys(r["field"] for r in one["fluxes"]):
-            rows = [r for r in one["fluxes"] if r["field"] == name]
-            ratios, sigmas = ([f"{r[k]:.{d}f}" for r in rows] for k, d in (("ratio", 4), ("sigmas", 1)))
-            lost = [1 - r["coherence"] for r in rows if "coherence" in r]
-            note = f" ({100 * np.mean(lost):.1f} % lost by phase noise)" if lost else ""
-            lines.append(f"| {rows[0]['block']} | {name}{note} | {', '.join(ratios)} | {', '.join(sigmas)} |")
+        cells = [span([100 * r[k] for r in rows], 1) + " %" if k in rows[0] else "" for k in keys]
+        lines.append(f"| {block} | {' | '.join(cells)} |")
+    lines += ["", "| block | field | lost | derived / expected | sigmas |", "|---|---|---|---|---|"]
     every = [r for one in results for r in one["fluxes"]]
+    for (block, name), rows in grouped(every, "block", "field").items():
+        lost = [100 * (1 - r["coherence"]) for r in rows if "coherence" in r]
+        ratios, sigmas = span([r["ratio"] for r in rows], 4), span([r["sigmas"] for r in rows], 1)
+        lines.append(f"| {block} | {name} | {span(lost, 1) + ' %' if lost else ''} | {ratios} | {sigmas} |")
     inside = sum(abs(r["sigmas"]) <= 2 for r in every)
     both = sum(abs(r["sigmas"]) <= 2 or abs(r["ratio"] - 1) <= 0.015 for r in every)
-    lines.append(f"\n{inside} of {len(every)} within 2 sigma, {both} within 2 sigma or 1.5 %.")
+    lines.append(f"\n{inside} of {len(every)} flux densities within 2 sigma, {both} within 2 sigma or 1.5 %.")
     return "\n".join(lines)
+
+
+def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """Sort rows by the values of keys."""
+    out: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        out.setdefault(tuple(row[k] for k in keys), []).append(row)
+    return out
+
+
+def span(values: list[float], digits: int) -> str:
+    """Spell the range of some numbers."""
+    low, high = (f"{f(values):.{digits}f}" for f in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def main() -> int:
@@ -393,7 +404,7 @@ def main() -> int:
                 summary = calibrate(str(block.vis), pictures=False, **block.given)
                 water, tsys, fluxes = (f(block, summary) for f in (water_table, tsys_table, flux_table))
                 results.append({"water": water, "tsys": tsys, "fluxes": fluxes})
-                print(f"{block.name} done", file=sys.stderr, flush=True)
+                print(f"{block.name}, seed {seed} done", file=sys.stderr, flush=True)
     (folder / "physics.json").write_text(json.dumps(results, indent=1) + "\n")
     print(report(results))
     return 0
