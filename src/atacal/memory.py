@@ -74,12 +74,17 @@ def memory_limit(size: int | str) -> Iterator[int]:
         _limit.reset(token)
 
 
+def is_bounded() -> bool:
+    """Whether the bound is tighter than it is by itself."""
+    return _limit.get() < DEFAULT_LIMIT
+
+
 def for_data() -> int:
     """Return what all data that a run holds at a time may take together [bytes].
 
     Whoever holds data asks here first, so here the C library learns what to do with memory that is freed.
     """
-    if _limit.get() >= DEFAULT_LIMIT:
+    if not is_bounded():
         _keep_freed_memory()
     return _limit.get() - PROCESS_BYTES
 

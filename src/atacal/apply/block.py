@@ -10,8 +10,6 @@ from atacal.caltables.library import Factors
 from atacal.ms.metadata import Polarization
 from atacal.ms.stream import Block
 
-_NO_CHAN = np.zeros((0, 0, 0), np.complex64)
-_NO_FULL = np.zeros((0, 0, 0, 0), np.complex64)
 _NO_CHAN_WEIGHT = np.zeros((0, 0, 0, 0), np.float32)
 
 
@@ -27,17 +25,35 @@ def receptors_of(pol: Polarization) -> NDArray[np.int32]:
 
 def correct_block(block: Block, factors: Factors, receptors: NDArray[np.int32]) -> None:
     """Divide the block's DATA by the factors, in place."""
-    chan_inv, full_inv = _NO_CHAN, _NO_FULL
-    if factors.chan_gain is not None:
-        chan_inv = np.ascontiguousarray(np.complex64(1) / factors.chan_gain)
-    if factors.full_gain is not None:
-        full_inv = np.ascontiguousarray(np.complex64(1) / factors.full_gain)
-    time_inv = np.ascontiguousarray(np.complex64(1) / factors.time_gain)
     vis = block["DATA"]
-    kernels.correct(vis, block.antenna1, block.antenna2, factors.slot, receptors, time_inv, chan_inv, full_inv)
+    inverse = _inverse(factors)
+    left = _planes(inverse, receptors[:, 0], vis.shape[1])
+    right = left if (receptors[:, 0] == receptors[:, 1]).all() else _planes(inverse, receptors[:, 1], vis.shape[1])
+    flat = vis.view(np.float32).reshape(len(vis), -1)
+    kernels.correct(flat, block.antenna1, block.antenna2, factors.slot, *left, *right)
     if factors.matrix is not None:
-        inverse = np.ascontiguousarray(np.linalg.inv(factors.matrix).astype(np.complex64))
-        kernels.rotate(vis, block.antenna1, block.antenna2, factors.slot, inverse)
+        matrix = np.ascontiguousarray(np.linalg.inv(factors.matrix).astype(np.complex64))
+        kernels.rotate(vis, block.antenna1, block.antenna2, factors.slot, matrix)
+
+
+def _inverse(factors: Factors) -> NDArray[np.complex64]:
+    """Return the product of all inverse factors, (slot, antenna, chan or 1, receptor)."""
+    inverse = (np.complex64(1) / factors.time_gain)[:, :, None]
+    if factors.chan_gain is not None:
+        inverse = inverse * (np.complex64(1) / factors.chan_gain)
+    if factors.full_gain is not None:
+        inverse = inverse * (np.complex64(1) / factors.full_gain)
+    return inverse
+
+
+def _planes(
+    inverse: NDArray[np.complex64], receptor: NDArray[np.int32], nchan: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return real and imaginary parts of each correlation's factors, (slot, antenna, chan * corr)."""
+    nslot, nant = inverse.shape[:2]
+    of_corr = np.broadcast_to(inverse[..., receptor], (nslot, nant, nchan, len(receptor)))
+    re, im = (np.ascontiguousarray(part).reshape(nslot, nant, -1) for part in (of_corr.real, of_corr.imag))
+    return re, im
 
 
 NO_SOLUTION = "no solution for the antenna"

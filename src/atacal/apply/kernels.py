@@ -12,49 +12,33 @@ import numpy as np
 _C64 = nb.complex64
 _ROWS = nb.int32[::1]
 
-_correct_signature = nb.void(
-    _C64[:, :, ::1], _ROWS, _ROWS, _ROWS, nb.int32[:, ::1],
-    _C64[:, :, ::1], _C64[:, :, ::1], _C64[:, :, :, ::1],
+_PLANES = nb.float32[:, :, ::1]
+
+
+@nb.njit(
+    nb.void(nb.float32[:, ::1], _ROWS, _ROWS, _ROWS, _PLANES, _PLANES, _PLANES, _PLANES),
+    nogil=True, cache=True, fastmath={"contract"},
 )  # fmt: skip
+def correct(vis, antenna1, antenna2, slot, left_re, left_im, right_re, right_im):
+    """Multiply visibilities by inverse Jones factors, in place: V_ij -> l_i V_ij conj(r_j).
 
-
-@nb.njit(_correct_signature, nogil=True, cache=True, fastmath=False)
-def correct(vis, antenna1, antenna2, slot, receptors, time_inv, chan_inv, full_inv):
-    """Divide visibilities by diagonal Jones factors, in place.
-
-    V_ij -> (t_i c_i f_i) V_ij conj(t_j c_j f_j)
+    Real and imaginary parts stand apart, so that the processor does several visibilities at a time.
 
     Parameters
     ----------
-    vis : complex64 (row, chan, corr)
+    vis : float32 (row, chan * corr * 2)
+        Visibilities, real and imaginary parts in turn.
     antenna1, antenna2, slot : int32 (row,)
-    receptors : int32 (corr, 2)
-        Receptor of antenna1 and of antenna2 that each correlation pairs.
-    time_inv : complex64 (slot, antenna, receptor)
-    chan_inv : complex64 (antenna, chan, receptor)
-        Empty (no antennas) where no term has a channel axis alone.
-    full_inv : complex64 (slot, antenna, chan, receptor)
-        Empty where no term has both axes.
+    left_re, left_im, right_re, right_im : float32 (slot, antenna, chan * corr)
+        Factors of the receptor of antenna1 and of antenna2 that each correlation pairs.
     """
-    nchan, ncorr = vis.shape[1], vis.shape[2]
-    by_chan, by_both = chan_inv.shape[0] > 0, full_inv.shape[0] > 0
     for row in range(vis.shape[0]):
         i, j, s = antenna1[row], antenna2[row], slot[row]
-        for corr in range(ncorr):
-            p, q = receptors[corr, 0], receptors[corr, 1]
-            scale = time_inv[s, i, p] * np.conj(time_inv[s, j, q])
-            if by_both:
-                for chan in range(nchan):
-                    factor = scale * (full_inv[s, i, chan, p] * np.conj(full_inv[s, j, chan, q]))
-                    if by_chan:
-                        factor *= chan_inv[i, chan, p] * np.conj(chan_inv[j, chan, q])
-                    vis[row, chan, corr] *= factor
-            elif by_chan:
-                for chan in range(nchan):
-                    vis[row, chan, corr] *= scale * (chan_inv[i, chan, p] * np.conj(chan_inv[j, chan, q]))
-            else:
-                for chan in range(nchan):
-                    vis[row, chan, corr] *= scale
+        for k in range(left_re.shape[2]):
+            a, b, c, d = left_re[s, i, k], left_im[s, i, k], right_re[s, j, k], right_im[s, j, k]
+            re, im = a * c + b * d, b * c - a * d
+            x, y = vis[row, 2 * k], vis[row, 2 * k + 1]
+            vis[row, 2 * k], vis[row, 2 * k + 1] = x * re - y * im, x * im + y * re
 
 
 @nb.njit(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from atacal.caltables.bpoly import BPolyTable, outside_domain, tabulated
 from atacal.caltables.bpoly_disk import is_bpoly, read_bpoly
-from atacal.caltables.disk import read_caltable
+from atacal.caltables.kept import table_to_apply
 from atacal.caltables.rows import distinct
 from atacal.caltables.specs import (
     Interp,
@@ -274,7 +274,7 @@ def _table_and_spws(
     if not isinstance(name, CalTable) and is_bpoly(name):
         log.info("%s: a BPOLY table; it does not change weights, whatever calwt says (as in CASA)", name)
         return polynomials_for(read_bpoly(name), spwmap, metadata, relative=how.freq_relative)
-    table = name if isinstance(name, CalTable) else read_caltable(name, errors=False)
+    table = name if isinstance(name, CalTable) else table_to_apply(name)
     check_antennas(table, metadata)
     return table, map_spws(spwmap, table, len(metadata.spws))
 

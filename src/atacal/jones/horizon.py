@@ -9,6 +9,7 @@ angles agree with casacore within 2e-8 rad.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -25,6 +26,9 @@ SIDEREAL_DAY_S = DAY_S / 1.00273790935
 
 SCALES = {"UTC": "utc", "TAI": "tai", "IAT": "tai", "TT": "tt", "TDT": "tt", "ET": "tt", "TDB": "tdb"}
 """Frames of TIME that are known, and what astropy calls them."""
+
+_one_at_a_time = threading.Lock()
+"""Astropy's settings are the process's, and its table takes a second to read, which several threads would share out."""
 
 
 def hour_angles(
@@ -58,7 +62,11 @@ def hour_angles(
     import erfa
     from astropy.utils import iers
 
-    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "warn"):
+    with (
+        _one_at_a_time,
+        iers.conf.set_temp("auto_download", False),
+        iers.conf.set_temp("iers_degraded_accuracy", "warn"),
+    ):
         utc, tt = _scales(time_mjd_s, time_frame)
         # the table that comes with astropy; outside its years UT1 is UTC, at most 0.9 s off
         table = iers.IERS_B.open()

@@ -16,7 +16,7 @@ from atacal.ms.measurement_set import MeasurementSet, Segment, joined
 from atacal.ms.metadata import Spw
 from atacal.ms.rows import RowRuns
 from atacal.ms.selected import Selected
-from atacal.threads import IN_FLIGHT, in_order
+from atacal.threads import IN_FLIGHT, WORKERS, in_order
 
 _CUBES = {
     "DATA": np.complex64, "CORRECTED_DATA": np.complex64, "MODEL_DATA": np.complex64, "FLOAT_DATA": np.float32,
@@ -161,7 +161,7 @@ def each_block(
     """
     _require(ms, columns)
     plan = _plan(ms, selected, columns, made_bytes, memory, channels)
-    return in_order(lambda entry: work(_read(ms, selected, columns, entry, channels)), plan)
+    return in_order(lambda entry: work(_read(ms, selected, columns, entry, channels)), plan, workers=WORKERS + 1)
 
 
 def _require(ms: MeasurementSet, columns: Sequence[str]) -> None:
