@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atacal.errors import ArgumentError, MissingColumn, WriteError
-from atacal.ms.columns import ensure_column, remove_column, tile_shape
+from atacal.ms.columns import ensure_column, remove_column, tile_maker, tile_shape
 from atacal.ms.measurement_set import MeasurementSet
 
 
@@ -92,3 +92,20 @@ def test_tiles_are_about_a_megabyte(shape):
     assert 1 <= chan <= shape[1]
     assert rows >= 128
     assert corr * chan * rows * 8 <= 1 << 20
+
+
+@pytest.mark.parametrize("kind", ["complex", "float", "boolean"])
+@pytest.mark.parametrize("cell", [(128, 2), (3840, 4), (8192, 2), (4, 1), (1, 2), (63, 1), (960, 2)])
+def test_tiles_of_one_shape_hold_whole_cells(cell, kind):
+    rows, *inside = tile_maker(kind)(cell)
+    assert tuple(inside) == cell
+    assert 4 <= rows <= 8192
+    assert rows * cell[0] * cell[1] * {"complex": 8, "float": 4, "boolean": 1 / 8}[kind] <= 1 << 20
+    assert kind != "boolean" or rows * cell[0] * cell[1] % 8 == 0
+
+
+def test_very_large_cells_are_divided():
+    rows, chan, corr = tile_maker("complex")((20000, 4))
+    assert rows >= 4
+    assert chan < 20000
+    assert corr == 4

@@ -92,13 +92,12 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
         main = _make_main(asdm, folder, column)
         try:
             make_subtables(main, folder)
-            fill_setup(context, folder)
-            fill_sky(context, folder)
-            tables = _fill_subtables(context, main, folder, options)
+            fill_setup(context, folder)  # it numbers the data descriptions
             writer = NewRows(main, folder, path, ("FLAG", column), counts)
         except BaseException:
             main.close()
             raise
+        tables = _fill_subtables(context, main, folder, options)
         try:
             for columns, pieces in grouped(rows.pieces()):
                 writer.append_later(columns, [Later(len(p), p.shapes(column), partial(p.load, column)) for p in pieces])
@@ -117,6 +116,8 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
 
 def _fill_subtables(context: Context, main: Any, folder: str, options: Options) -> Iterator[None]:
     """Fill the subtables that the rows of the main table do not need, one after the other."""
+    fill_sky(context, folder)
+    yield
     write_ephemerides(list(context.ephemerides.values()), main, folder)
     yield
     yield from fill_times(

@@ -16,6 +16,8 @@ from atacal.asdm.context import Config
 GROUP_ROWS = 1 << 15
 GROUP_PIECES = 64
 """So many rows or pieces go to the main table at a time: each call there costs more than a row does."""
+FIRST_PIECES = 8
+"""At first it is fewer, so that there is something to read and write."""
 Columns = dict[str, NDArray]
 
 
@@ -141,13 +143,13 @@ def frame(
 def grouped(pieces: Iterator[Piece]) -> Iterator[tuple[Columns, list[Piece]]]:
     """Put pieces together, so that few and long columns are written."""
     waiting: list[Piece] = []
-    rows = 0
+    rows, most = 0, FIRST_PIECES
     for piece in pieces:
         waiting.append(piece)
         rows += len(piece)
-        if rows >= GROUP_ROWS or len(waiting) >= GROUP_PIECES:
+        if rows >= GROUP_ROWS or len(waiting) >= most:
             yield _together(waiting), waiting
-            waiting, rows = [], 0
+            waiting, rows, most = [], 0, GROUP_PIECES
     if waiting:
         yield _together(waiting), waiting
 

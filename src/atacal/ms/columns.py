@@ -16,6 +16,7 @@ from atacal.threads import IN_FLIGHT, in_order
 
 _TILE_BYTES = 1 << 20  # large against a disk request, small against a block of rows
 _MIN_TILE_ROWS = 128  # so that spws with few channels, cut down to their own shape, keep tiles of a useful size
+_FEW_ROWS = 4  # cells larger than a quarter of a tile are divided
 _FILL_BYTES = 4 << 20
 _FILL_VALUE_BYTES = 16  # at most two columns' worth of a value
 
@@ -48,8 +49,8 @@ CUBES = tuple(_GROUPS)
 
 
 def tile_shape(ncorr: int, nchan: int, item_bytes: float = 8) -> list[int]:
-    """Return the tile for cells of a shape: all correlations and channels where a tile of about 1 MB can hold
-    enough rows of them.
+    """Return the tile of a column whose cells are mostly of a shape, but may have others: all correlations, and all
+    channels where a tile of about 1 MB can hold enough rows of them.
 
     Parameters
     ----------
@@ -184,8 +185,20 @@ def item_bytes(kind: str) -> float:
 
 
 def tile_maker(kind: str) -> Callable[[tuple[int, ...]], list[int]]:
-    """Return the function that gives the tile (row, chan, corr) of cells (chan, corr)."""
-    return lambda cell: tile_shape(cell[1], cell[0], _ITEM_BYTES[kind])[::-1]
+    """Return the function that gives the tile (row, chan, corr) of cells that all have one shape (chan, corr).
+
+    A tile holds whole cells, if a few of them fit: rows then follow each other in the file as they do in memory.
+    """
+    item = _ITEM_BYTES[kind]
+
+    def tile(cell: tuple[int, ...]) -> list[int]:
+        nchan, ncorr = cell
+        rows = min(8192, int(_TILE_BYTES / (ncorr * nchan * item)))
+        if rows < _FEW_ROWS:
+            return tile_shape(ncorr, nchan, item)[::-1]
+        return [rows - rows % 8 if rows >= 8 else rows, nchan, ncorr]  # flags end with a full byte
+
+    return tile
 
 
 def dominant_tile(ms: MeasurementSet, value_type: str = "complex") -> list[int]:
