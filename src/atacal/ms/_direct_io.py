@@ -1,8 +1,9 @@
 """Files that several threads read and write at once, at places they name, without Python's lock.
 
 Large files pass the kernel's page cache by (``O_DIRECT``) where their contents are not in it, when they are written and
-when they are read once: giving out pages for gigabytes costs more than the disk does (measured in docs/benchmark.md).
-What the cache has already is read and written there, and where direct access is refused or slow, the cache is used.
+when they are read once: giving out pages for gigabytes can cost more than the disk does (measured in
+docs/benchmark.md). What the cache has already is read and written there. It is used as well for what it takes much
+faster than the disk, and where direct access is refused or slow.
 """
 
 from __future__ import annotations
@@ -32,6 +33,34 @@ _SLOW = 150e6
 """A thread whose direct access is slower than this gives it up: the cache takes what comes, reads ahead [bytes/s]."""
 
 _bounce = threading.local()
+
+
+class _Pace:
+    """Which way the next piece is written: past the cache, or into it where that has been much quicker of late.
+
+    A disk that several threads wait for makes writes past the cache slow. Those into it take the processor instead, and
+    much of it when the kernel has no pages at hand, so they have to be twice as quick.
+    """
+
+    _GAIN, _LAST, _TRIAL = 2.0, 0.2, 16  # weight of the last piece; every so many pieces the other way is tried
+
+    def __init__(self) -> None:
+        self._seconds_per_byte = {True: 0.0, False: 0.0}
+        self._pieces = 0
+
+    def past_cache(self) -> bool:
+        """Say whether the next piece should go past the cache."""
+        self._pieces += 1
+        past = self._seconds_per_byte[True] <= self._GAIN * self._seconds_per_byte[False]
+        return past if self._pieces % self._TRIAL else not past
+
+    def took(self, past: bool, seconds_per_byte: float) -> None:
+        """Say what a piece took; roughly, threads overtake each other here."""
+        before = self._seconds_per_byte[past] or seconds_per_byte
+        self._seconds_per_byte[past] = before + self._LAST * (seconds_per_byte - before)
+
+
+_pace = _Pace()
 
 
 class SharedFile:
@@ -129,19 +158,24 @@ class SharedFile:
     def _read_once(self, offset: int, view: memoryview) -> int:
         """Read past the cache what is not in it; return how many bytes came."""
         direct = self._direct(offset + len(view), len(view))
-        if direct < 0 or self._is_cached(offset, len(view)):
+        if direct < 0:
             return 0
-        buffer, begun, done = _bounce_buffer(), time.perf_counter(), 0
+        buffer, done = _bounce_buffer(), 0
         while done < len(view):
             begin = (offset + done) // _ALIGN * _ALIGN
             skip = offset + done - begin
             length = min(_BOUNCE_BYTES, -(-(len(view) - done + skip) // _ALIGN) * _ALIGN)
-            count = min(os.preadv(direct, [buffer[:length]], begin) - skip, len(view) - done)
+            wanted = min(length - skip, len(view) - done)
+            if self._is_cached(offset + done, wanted):
+                count = os.preadv(self._fd, [view[done : done + wanted]], offset + done)
+            else:
+                begun = time.perf_counter()
+                count = min(os.preadv(direct, [buffer[:length]], begin) - skip, wanted)
+                _copy(buffer[skip : skip + max(count, 0)], view[done : done + max(count, 0)])
+                self._count(count, begun)
             if count <= 0:
                 break
-            _copy(buffer[skip : skip + count], view[done : done + count])
             done += count
-        self._count(done, begun)
         return done
 
     def _is_cached(self, offset: int, length: int) -> bool:
@@ -161,22 +195,32 @@ class SharedFile:
         data = values.reshape(-1).view(np.uint8).data
         try:
             direct = self._direct(offset + len(data), len(data))
-            if direct < 0 or self._is_cached(offset, len(data)):
+            if direct < 0:
                 _write(self._fd, offset, data)
                 return
             begin = -(-offset // _ALIGN) * _ALIGN
             end = (offset + len(data)) // _ALIGN * _ALIGN
             _write(self._fd, offset, data[: begin - offset])
-            buffer, begun = _bounce_buffer(), time.perf_counter()
             for at in range(begin, end, _BOUNCE_BYTES):
-                length = min(_BOUNCE_BYTES, end - at)
-                _copy(data[at - offset : at - offset + length], buffer[:length])
-                _write(direct, at, buffer[:length])
-            self._count(end - begin, begun)
+                self._write_piece(direct, at, data[at - offset : min(at + _BOUNCE_BYTES, end) - offset])
             _write(self._fd, end, data[end - offset :])
         except OSError as error:
             kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else WriteError
             raise kind(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _write_piece(self, direct: int, offset: int, piece: memoryview) -> None:
+        """Write some whole blocks of the disk, past the cache or into it."""
+        if self._is_cached(offset, len(piece)):
+            _write(self._fd, offset, piece)
+            return
+        past, begun = _pace.past_cache(), time.perf_counter()
+        if past:
+            buffer = _bounce_buffer()[: len(piece)]
+            _copy(piece, buffer)
+            _write(direct, offset, buffer)
+        else:
+            _write(self._fd, offset, piece)
+        _pace.took(past, (time.perf_counter() - begun) / len(piece))
 
     def _direct(self, end: int, length: int) -> int:
         """Return the descriptor for direct access up to ``end``, -1 if it is not worth while or not possible."""
