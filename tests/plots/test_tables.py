@@ -114,6 +114,22 @@ def test_plot_caltable(sim_original, tmp_path, kind, nslot, nchan, real, names):
     assert len(numbers["x"]) == len(numbers["y"]) == len(numbers["flag"]) > 0
 
 
+def test_a_dead_receiver_does_not_press_the_system_temperatures_to_the_floor(sim_original):
+    from atacal.plots.table_pictures import TableRequest, _Content
+    from atacal.plots.tables import table_points
+
+    table = make(sim_original, "B TSYS", 2, 8, real=True)
+    s = table.solutions[0]
+    s.param[:] = np.random.default_rng(1).uniform(90, 110, s.param.shape)
+    s.flag[:] = False
+    s.param[:, 2, :, 1] = 3000
+    request = TableRequest("frequency", "tsys", selection=TableSelection(spw="0"))
+    content = _Content(table, request, table_points(table, request.x, request.y, request.selection))
+    assert content.ylim[1] < 130
+    name = table.antennas[2].name
+    assert f"Above the panels: {name} Y (3000)" in content.page.note
+
+
 def test_phase_only_tables_have_no_picture_of_amplitudes(sim_original, tmp_path):
     table = make(sim_original, "G Jones", 5, 1)
     for s in table.solutions.values():

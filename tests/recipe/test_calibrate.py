@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atacal.errors import ArgumentError, ModelError, NoSuchTable, TableExists
+from atacal.errors import ArgumentError, EmptySelection, ModelError, NoSuchTable, TableExists
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.recipe import calibrate, demo
 from atacal.simulate import simulate
@@ -120,6 +120,22 @@ def test_a_killed_run_leaves_the_data_usable_and_can_be_run_again(tmp_path, stag
     summary = calibrate(str(path), pictures=False, **FLUX)
     assert Path(summary.calibrated).is_dir()
     assert len(summary.fluxes) == 4
+
+
+def test_an_spw_without_calibrator_data_is_left_out(tmp_path):
+    from atacal.tasks import flagdata
+
+    path = tmp_path / "X.ms"
+    simulate(path, nant=6, nspw=3, nchan=8, faults=False)
+    flagdata(str(path), spw="1", field="0", flagbackup=False)
+    summary = calibrate(str(path), pictures=False, **FLUX)
+    assert any("spw 1 is left out" in note and "bandpass" in note for note in summary.notes)
+    assert {f.spw for f in summary.fluxes} == {0, 2}
+    with MeasurementSet(summary.calibrated) as ms:
+        assert len(ms.metadata.spws) == 2
+    flagdata(str(path), field="0", flagbackup=False)
+    with pytest.raises(EmptySelection, match="bandpass"):
+        calibrate(str(path), pictures=False, **FLUX)
 
 
 def test_the_demo_agrees_with_its_truth(tmp_path):

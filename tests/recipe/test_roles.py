@@ -38,6 +38,13 @@ def test_what_the_user_says_wins_by_name_id_and_pattern(sim_original):
     assert roles.check == ()  # it is the phase calibrator now
 
 
+def test_the_beginning_of_a_name_will_do_if_it_is_one_field_s(sim_original):
+    with MeasurementSet(sim_original) as ms:
+        assert find_roles(ms, flux="J155").flux == (1,)
+        with pytest.raises(SelectionError, match="J1"):
+            find_roles(ms, flux="J1")
+
+
 def test_a_field_that_is_not_there_is_named_with_those_that_are(sim_original):
     with MeasurementSet(sim_original) as ms, pytest.raises(SelectionError, match="J1517-2422"):
         find_roles(ms, phase="NGC1")

@@ -115,6 +115,27 @@ def picture_table(
     return written
 
 
+_FAR = 4.0
+
+
+def _far_above(points: TablePoints) -> NDArray[np.bool_]:
+    """Return the unflagged solutions of antennas and polarisations whose median is many times that of the rest.
+
+    A dead receiver would press all others to the floor.
+    """
+    out = np.zeros(len(points), bool)
+    good = ~points.flag & np.isfinite(points.y)
+    if not good.any():
+        return out
+    limit = _FAR * float(np.median(points.y[good]))
+    _, code = np.unique(np.stack([points.antenna, points.pol]), axis=1, return_inverse=True)
+    for one in np.unique(code[good]):
+        mine = good & (code == one)
+        if np.median(points.y[mine]) > limit:
+            out |= mine
+    return out
+
+
 def numbers_of(table: CalTable, request: TableRequest, points: TablePoints) -> dict[str, Any]:
     """Return the numbers behind a picture, ready for an ``.npz``: one entry a solution."""
     return {
@@ -147,6 +168,9 @@ class _Content:
             points.x = points.x + (place - (len(spws) - 1) / 2) * (0.7 / len(spws))
         # spws side by side in one page have frequencies of their own
         self.share_x = not (request.x == "frequency" and "spw" in request.panels and len(np.unique(points.spw)) > 1)
+        self.above = np.zeros(len(points), bool)
+        if request.y == "tsys" and np.isnan(request.window[3]):
+            self.above = _far_above(points)
         self.xlim = self._xlim(slice(None))
         self.ylim = self._ylim()
         self.page = self._page()
@@ -160,7 +184,7 @@ class _Content:
         return _bounded((low, high), request.window[:2], self.time.origin_mjd_s if self.time else 0.0)
 
     def _ylim(self) -> tuple[float, float]:
-        good = self.points.y[~self.points.flag] if not self.points.flag.all() else self.points.y
+        good = self.points.y[~self.points.flag & ~self.above] if not self.points.flag.all() else self.points.y
         low, high = limits(good, margin=0.08)
         finite = good[np.isfinite(good)]
         if self.request.y == "phase":
@@ -187,6 +211,8 @@ class _Content:
         if request.flagged and points.flag.any():
             legend.append(("flagged", FLAGGED, "o none"))
             note = "Hollow: flagged solutions; at the lower edge where they have no value within the panel."
+        if self.above.any():
+            note = f"{note} {self._above_text()}".strip()
         ticks = None
         if request.x == "antenna1":
             ticks = ([float(i) for i in range(len(table.antennas))], antenna_names(table))
@@ -195,6 +221,14 @@ class _Content:
             f"{title}\n{'; '.join(s for s in subtitle if s)}", xlabel, LABELS[request.y], legend=legend, time=self.time,
             integer_x=request.x in ("scan", "spw", "field"), phase_y=request.y == "phase", xticks=ticks, note=note,
         )  # fmt: skip
+
+    def _above_text(self) -> str:
+        """Say whose solutions lie above the panels."""
+        found = []
+        for antenna, pol in sorted(set(zip(self.points.antenna[self.above], self.points.pol[self.above], strict=True))):
+            theirs = self.points.y[self.above & (self.points.antenna == antenna) & (self.points.pol == pol)]
+            found.append(f"{self._name('antenna', antenna)} {self._name('pol', pol)} ({np.median(theirs):.0f})")
+        return f"Above the panels: {', '.join(found[:6])}{' ...' if len(found) > 6 else ''}."
 
     def _name(self, kind: str, number: int) -> str:
         if kind == "antenna":

@@ -77,7 +77,7 @@ def calibrate(
     vis : str
         An ASDM, or a MeasurementSet: raw, or after the a-priori steps where there are any.
     bandpass : str
-        Bandpass calibrator: field names or ids. Empty: by the intent CALIBRATE_BANDPASS.
+        Bandpass calibrator: field names or ids, or the beginning of one name. Empty: by the intent CALIBRATE_BANDPASS.
     flux : str
         Flux calibrator. Empty: by CALIBRATE_FLUX or CALIBRATE_AMPLI, else the bandpass calibrator.
     phase : str
@@ -223,6 +223,9 @@ def _describe(summary: Summary, plan: Plan) -> None:
     """Put what was decided into the summary."""
     summary.roles, summary.flux_model = plan.role_names, plan.model.text
     summary.refant, summary.refants, summary.ranking = plan.refants[0], list(plan.refants), list(plan.ranking)
+    for note in plan.notes:
+        log.warning("%s", note)
+    summary.notes += plan.notes
     if plan.body is not None:
         summary.notes += plan.body.notes()
         lobe = plan.body.lobe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from atacal.errors import EmptySelection
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.rows import RowRuns
 from atacal.ms.selection import Selection, select
+from atacal.ms.stream import stream
 from atacal.recipe.roles import Roles
 
 log = logging.getLogger("atacal")
@@ -54,6 +56,27 @@ def science_channels(ms: MeasurementSet, spw: str, roles: Roles, runs: RowRuns) 
     if left_out:
         log.info("spws %s hold no spectra for science and are left out; spw=... names them", left_out)
     return {s.id: np.ones(s.nchan, bool) for s in science}
+
+
+def without_data(ms: MeasurementSet, channels: Iterable[int], roles: Roles) -> dict[int, str]:
+    """Find the spws that cannot be calibrated because calibrators are wholly flagged in them: spw -> whose data."""
+    out = {}
+    for spw in channels:
+        flagged = [
+            role
+            for role, fields in (("bandpass", roles.bandpass), ("phase", roles.phase))
+            if not _any_data(ms, fields, spw)
+        ]
+        if flagged:
+            out[spw] = " and ".join(flagged)
+    return out
+
+
+def _any_data(ms: MeasurementSet, fields: Iterable[int], spw: int) -> bool:
+    """Whether any cross-correlation of some fields is not flagged."""
+    where = Selection(field=",".join(map(str, fields)), spw=str(spw))
+    blocks = stream(ms, select(ms, where, autocorr=False), ["FLAG"])
+    return any(not b["FLAG"][b.wanted & (b.antenna1 != b.antenna2)].all() for b in blocks)
 
 
 def central_channels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

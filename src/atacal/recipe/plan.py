@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, EmptySelection
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Spw
 from atacal.ms.selection import Selection, select
-from atacal.recipe.channels import central_channels, ranges, science_channels
+from atacal.recipe.channels import central_channels, ranges, science_channels, without_data
 from atacal.recipe.flux_model import BodyPlan, FluxModel, plan_body
 from atacal.recipe.products import Products
 from atacal.recipe.refant import RankedAntenna, count_data, given_refant, rank_antennas
@@ -59,6 +60,8 @@ class Plan:
     telescope : str
     model : FluxModel
         Of the flux calibrators.
+    notes : tuple of str
+        What is left out, and why.
     body : BodyPlan, optional
         If the flux calibrator is a solar-system body: its lines, and what of it is resolved.
     """
@@ -80,6 +83,7 @@ class Plan:
     flag_version: str
     telescope: str
     model: FluxModel
+    notes: tuple[str, ...]
     body: BodyPlan | None
 
     @property
@@ -99,6 +103,10 @@ def make_plan(
     ArgumentError, SelectionError, ModelError
     """
     channels = science_channels(ms, spw, roles, ms.runs)
+    flagged = without_data(ms, channels, roles)
+    channels = {s: mask for s, mask in channels.items() if s not in flagged}
+    if not channels:
+        raise EmptySelection(f"{ms.path}: all data of the bandpass or of the phase calibrator are flagged in every spw")
     spw_ids = ",".join(map(str, channels))
     refants, ranking = choose_refants(ms, refant, roles, spw_ids)
     spws = [ms.metadata.spws[s] for s in channels]
@@ -106,7 +114,7 @@ def make_plan(
         vis=ms.path,
         roles=roles,
         role_names=roles.names(ms.metadata),
-        spw=spw or spw_ids,
+        spw=spw if spw and not flagged else _spell(channels),
         spw_ids=spw_ids,
         central=",".join(f"{s}:{ranges(central_channels(mask))}" for s, mask in channels.items()),
         bandpass_solint={solint_bandpass: spw_ids} if solint_bandpass else _bandpass_solints(spws),
@@ -120,8 +128,16 @@ def make_plan(
         flag_version=free_flag_version(ms.path),
         telescope=ms.metadata.telescope,
         model=model,
+        notes=tuple(
+            f"spw {s} is left out: all data of the {role} calibrator are flagged" for s, role in flagged.items()
+        ),
         body=plan_body(ms, roles, refants, list(channels)) if model.kind == "body" else None,
     )
+
+
+def _spell(channels: Mapping[int, NDArray[np.bool_]]) -> str:
+    """Spell spws as a selection, with the channels where not all are wanted."""
+    return ",".join(str(s) if mask.all() else f"{s}:{ranges(mask)}" for s, mask in channels.items())
 
 
 def _bandpass_solints(spws: Iterable[Spw]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atacal.errors import ArgumentError
+from atacal.errors import ArgumentError, EmptySelection
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata
 
@@ -117,9 +117,16 @@ def _intended(intents: dict[int, set[str]], role: str) -> list[int]:
 
 
 def _selected(ms: MeasurementSet, text: str) -> list[int]:
+    """Return the fields that a role's selection names; of a name its beginning will do, if only one field has it."""
     from atacal.ms.selection import Selection, select
 
-    return sorted(int(f) for f in np.unique(select(ms, Selection(field=text)).runs.field))
+    try:
+        return sorted({int(f) for f in select(ms, Selection(field=text)).runs.field})
+    except EmptySelection:
+        begun = [f.id for f in ms.metadata.fields if f.name.startswith(text.strip())]
+        if len(begun) != 1:
+            raise
+    return sorted({int(f) for f in select(ms, Selection(field=str(begun[0]))).runs.field})
 
 
 def _require(ms: MeasurementSet, found: dict[str, list[int]], intents: dict[int, set[str]]) -> None:
