@@ -249,6 +249,31 @@ def test_the_input_is_not_touched(make_ms, tmp_path):
     assert {f: f.stat().st_mtime_ns for f in files} == files
 
 
+@pytest.mark.parametrize("how", [{"timebin": "30s"}, {"width": 2}, {"timebin": "30s", "width": 2}])
+def test_flagged_data_that_are_no_numbers_stay_out_of_averages(make_ms, read, tmp_path, how):
+    from casacore.tables import table
+
+    path, clean = make_ms(), tmp_path / "clean.ms"
+    with table(str(path), readonly=False, ack=False) as tab:
+        for row in range(0, tab.nrows(), 3):
+            flag = tab.getcell("FLAG", row)
+            flag[1] = True
+            tab.putcell("FLAG", row, flag)
+    split(str(path), str(clean), datacolumn="data", **how)
+    with table(str(path), readonly=False, ack=False) as tab:
+        for row in range(tab.nrows()):
+            data = tab.getcell("DATA", row)
+            data[tab.getcell("FLAG", row)] = np.nan
+            tab.putcell("DATA", row, data)
+    out = tmp_path / "out.ms"
+    split(str(path), str(out), datacolumn="data", **how)
+    for spw in (0, 1):
+        where = f"DATA_DESC_ID=={spw}"
+        flag = read(out, "FLAG", where)
+        np.testing.assert_array_equal(flag, read(clean, "FLAG", where))
+        np.testing.assert_array_equal(read(out, "DATA", where)[~flag], read(clean, "DATA", where)[~flag])
+
+
 def test_average_channels_by_hand():
     value = np.array([[[1.0], [3.0], [5.0], [7.0], [99.0]]], np.complex64)
     weight = np.array([[[1.0], [3.0], [1.0], [1.0], [1.0]]], np.float32)

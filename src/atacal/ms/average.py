@@ -65,6 +65,8 @@ def average_channels(
         w = np.where(use, binned(weights[name]), np.float32(0))
         total = w.sum(axis=2)
         bins = binned(cube)
+        if not use.all():  # what is flagged may be no number, which no weight of 0 puts right
+            bins = np.where(use, bins, cube.dtype.type(0))
         # zero weights average plainly: the flagged, weightless data of a bin are still worth showing
         plain = total <= 0
         if plain.any():
@@ -167,12 +169,13 @@ class TimeSums:
             sums = self._sums[name]
             w = weights[name].astype(np.float64)
             good = np.where(flag, 0.0, w)
-            sums.good[at] += cube * good
+            # flagged data may be no numbers, which no weight of 0 puts right
+            sums.good[at] += np.where(flag, 0, cube) * good
             sums.good_weight[at] += good
             sums.seen[at] |= ~flag
             if flag.any():
                 bad = w - good
-                sums.bad[at] += cube * bad
+                sums.bad[at] += np.where(flag, cube, 0) * bad
                 sums.bad_weight[at] += bad
         self._add_rows(at[~dead], "", time, centroid[~dead], interval, exposure, uvw[~dead], row_weight[~dead])
         self._add_rows(at[dead], "bad_", time, centroid[dead], interval, exposure, uvw[dead], row_weight[dead])
