@@ -26,6 +26,26 @@ def test_integers_of_two_axes(rows):
     assert values.array(text, np.int64).tolist() == rows
 
 
+_ODD = st.sampled_from(
+    ["nan", "-inf", "1.", ".5", "+2", "007", "1E5", "-0.0", "1e-400", "123456789012345678901234567890"]
+)
+
+
+@given(st.lists(st.floats(width=32).map(repr) | st.integers().map(str) | _ODD, min_size=1), st.sampled_from(" \t\n"))
+def test_numbers_are_those_of_float(words, space):
+    read = values.array(f"1 {len(words)} " + space.join(words))
+    np.testing.assert_array_equal(read, [float(w) for w in words])
+    assert np.array_equal(np.signbit(read), np.signbit([float(w) for w in words]))
+
+
+@pytest.mark.parametrize("bad", ["null", "true", "[1]", '"1"', "{}", "1,2", "--1", "0x10"])
+@given(words=st.lists(st.floats(allow_nan=False).map(repr)), data=st.data())
+def test_what_is_no_number_is_refused(bad, words, data):
+    words.insert(data.draw(st.integers(0, len(words))), bad)
+    with pytest.raises(AsdmError, match="not a number"):
+        values.array(f"1 {len(words)} " + " ".join(words))
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused_by_name(text):
     for read in (values.array, values.complexes, values.strings, values.tag, values.integer, values.real):

@@ -11,7 +11,7 @@ import numpy as np
 
 from atacal.asdm.dataset import Asdm, MissingTable
 from atacal.asdm.schema import TIME_INTERVALS, TIMES, Column, asdm_tables
-from atacal.asdm.subtables import Values, fill, make_table
+from atacal.asdm.subtables import Subtables, Values
 from atacal.asdm.values import array, boolean, complexes, integer, real, start_and_duration, strings
 from atacal.asdm.xml_table import Row
 from atacal.errors import ArgumentError, AsdmError
@@ -37,17 +37,16 @@ def choose_tables(patterns: Sequence[str]) -> list[str]:
     return [n for n in names if any(fnmatch.fnmatchcase(n, p) for p in patterns)]
 
 
-def copy_tables(asdm: Asdm, main: Any, path: str, patterns: Sequence[str], notes: list[str]) -> None:
+def copy_tables(asdm: Asdm, tables: Subtables, patterns: Sequence[str], notes: list[str]) -> None:
     """Copy tables into a new MeasurementSet, empty ones too, name them in its keywords, note what is missing."""
     for name in choose_tables(patterns):
-        columns, target = asdm_tables()[name], f"{path}/ASDM_{name.upper()}"
-        make_table(target, {c.name: _description(c) for c in columns})
-        main.putkeyword(f"ASDM_{name.upper()}", f"Table: {target}")
+        columns, copy = asdm_tables()[name], f"ASDM_{name.upper()}"
+        tables.make(copy, {c.name: _description(c) for c in columns})
         try:
-            fill(target, _rows(asdm, name, columns))
+            tables.fill(copy, _rows(asdm, name, columns))
         except MissingTable as error:
-            notes.append(f"ASDM_{name.upper()} is empty: {error}")
-            _log.warning("ASDM_%s stays empty: %s", name.upper(), error)
+            notes.append(f"{copy} is empty: {error}")
+            _log.warning("%s stays empty: %s", copy, error)
 
 
 def _description(column: Column) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from atacal.asdm.online_flags import OnlineFlag
 from atacal.asdm.pieces import grouped
 from atacal.asdm.setup_tables import fill_setup
 from atacal.asdm.sky_tables import fill_sky
-from atacal.asdm.subtables import fill, make_subtables
+from atacal.asdm.subtables import Subtables
 from atacal.asdm.time_tables import fill_times
 from atacal.asdm.values import integer
 from atacal.ms._new_rows import Later, NewRows, require_room
@@ -90,41 +90,43 @@ def import_asdm(asdm: Asdm, path: str, options: Options) -> Imported:
         column = "DATA" if rows.is_complex() else "FLOAT_DATA"
         require_room(path, ("FLAG", column), counts, beside=asdm.table_bytes())
         main = _make_main(asdm, folder, column)
-        try:
-            make_subtables(main, folder)
-            fill_setup(context, folder)  # it numbers the data descriptions
-            writer = NewRows(main, folder, path, ("FLAG", column), counts)
-        except BaseException:
-            main.close()
-            raise
-        tables = _fill_subtables(context, main, folder, options)
-        try:
-            for columns, pieces in grouped(rows.pieces()):
-                writer.append_later(columns, [Later(len(p), p.shapes(column), partial(p.load, column)) for p in pieces])
-                next(tables, None)  # while others read and write these
-            deque(tables, maxlen=0)
-            writer.close()
-        except BaseException:
-            writer.abandon()
-            raise
-        fill(f"{folder}/STATE", rows.states.rows)
-        fill(f"{folder}/FLAG_CMD", (_command(flag) for flag in options.online_flags))
+        with Subtables(main, folder) as tables:
+            try:
+                tables.make_all()
+                fill_setup(context, tables)  # it numbers the data descriptions
+                writer = NewRows(main, folder, path, ("FLAG", column), counts)
+            except BaseException:
+                main.close()
+                raise
+            others = _fill_others(context, main, tables, options)
+            try:
+                for columns, pieces in grouped(rows.pieces()):
+                    later = [Later(len(p), p.shapes(column), partial(p.load, column)) for p in pieces]
+                    writer.append_later(columns, later)
+                    next(others, None)  # while the threads read and write these
+                deque(others, maxlen=0)
+                tables.fill("STATE", rows.states.rows)
+                tables.fill("FLAG_CMD", (_command(flag) for flag in options.online_flags))
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
         write_history(folder, "importasdm", [*options.history, *context.notes])
     _log.info("%s: %d rows of %s", path, writer.nrow, asdm.path)
     return Imported(Path(path), writer.nrow, context.notes)
 
 
-def _fill_subtables(context: Context, main: Any, folder: str, options: Options) -> Iterator[None]:
+def _fill_others(context: Context, main: Any, tables: Subtables, options: Options) -> Iterator[None]:
     """Fill the subtables that the rows of the main table do not need, one after the other."""
-    fill_sky(context, folder)
+    fill_sky(context, tables)
     yield
-    write_ephemerides(list(context.ephemerides.values()), main, folder)
+    write_ephemerides(list(context.ephemerides.values()), main, tables.folder)
     yield
     yield from fill_times(
-        context, folder, pointing=options.pointing, pointing_correction=options.pointing_correction,
+        context, tables, pointing=options.pointing, pointing_correction=options.pointing_correction,
         caldevice=options.caldevice, syspower=options.syspower,
     )  # fmt: skip
-    copy_tables(context.asdm, main, folder, options.asis, context.notes)
+    copy_tables(context.asdm, tables, options.asis, context.notes)
 
 
 def _command(flag: OnlineFlag) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from atacal.asdm.context import Context
 from atacal.asdm.dataset import need
-from atacal.asdm.subtables import Values, fill
+from atacal.asdm.subtables import Subtables, Values
 from atacal.asdm.values import (
     array,
     complexes,
@@ -42,16 +42,16 @@ _BASEBANDS = [
 ]  # fmt: skip
 
 
-def fill_setup(context: Context, path: str) -> None:
+def fill_setup(context: Context, tables: Subtables) -> None:
     """Fill the tables; the context learns the numbers of polarisations and data descriptions."""
-    fill(f"{path}/ANTENNA", _antennas(context))
+    tables.fill("ANTENNA", _antennas(context))
     bandwidths: dict[int, float] = {}
-    fill(f"{path}/SPECTRAL_WINDOW", _spws(context, bandwidths))
-    fill(f"{path}/POLARIZATION", _polarizations(context))
-    fill(f"{path}/DATA_DESCRIPTION", _data_descriptions(context, bandwidths))
-    fill(f"{path}/OBSERVATION", _observations(context))
-    fill(f"{path}/PROCESSOR", _processors(context))
-    fill(f"{path}/FEED", _feeds(context))
+    tables.fill("SPECTRAL_WINDOW", _spws(context, bandwidths))
+    tables.fill("POLARIZATION", _polarizations(context))
+    tables.fill("DATA_DESCRIPTION", _data_descriptions(context, bandwidths))
+    tables.fill("OBSERVATION", _observations(context))
+    tables.fill("PROCESSOR", _processors(context))
+    tables.fill("FEED", _feeds(context))
 
 
 def pad_positions(context: Context) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from atacal.asdm.context import Context
 from atacal.asdm.dataset import need
-from atacal.asdm.subtables import Values, fill
+from atacal.asdm.subtables import Subtables, Values
 from atacal.asdm.values import array, integer, mjd_s, seconds, start_and_duration, strings, tag
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError
@@ -25,10 +25,10 @@ DIRECTION_CODES = {
 }  # fmt: skip
 
 
-def fill_sky(context: Context, path: str) -> None:
+def fill_sky(context: Context, tables: Subtables) -> None:
     """Fill FIELD and SOURCE; what moves gets its place from its ephemeris."""
-    fill(f"{path}/FIELD", _fields(context))
-    fill(f"{path}/SOURCE", _sources(context))
+    tables.fill("FIELD", _fields(context))
+    tables.fill("SOURCE", _sources(context))
 
 
 def field_name(name: str) -> str:

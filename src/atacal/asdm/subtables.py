@@ -15,69 +15,95 @@ FLUSH_ROWS = 20_000
 Values = Mapping[str, Any]
 
 
-def make_subtables(main: Any, path: str) -> None:
-    """Make all subtables, empty, and name them in the main table's keywords."""
-    for name, columns in ms_layout().items():
-        make_table(f"{path}/{name}", {c["name"]: column_description(c) for c in columns})
-        main.putkeyword(name, f"Table: {path}/{name}")
-
-
-def make_table(path: str, description: dict[str, Any], info: dict[str, str] | None = None) -> None:
-    """Make an empty table.
-
-    Raises
-    ------
-    WriteError
-    """
-    from casacore.tables import makedminfo, table
-
-    try:
-        tab = table(path, description, dminfo=makedminfo(description), nrow=0, ack=False)
-    except RuntimeError as error:
-        raise WriteError(f"{path} cannot be made: {error}") from error
-    if info:
-        tab.putinfo(info)
-    tab.close()
-
-
-def fill(path: str, rows: Iterable[Values]) -> int:
-    """Append rows to a table; a value None, or a column that a row has not, leaves the cell as it is.
+class Subtables:
+    """The subtables of a new MeasurementSet; each is open from when it is made until all are complete.
 
     Parameters
     ----------
-    path : str
-    rows : iterable of mapping of column -> value
-        A string array is a list, or a pair of shape and list.
+    main : casacore.tables.table
+        The main table, whose keywords name them.
+    folder : str
+        Where it is.
 
-    Returns
-    -------
-    int
-        How many rows were appended.
-
-    Raises
-    ------
-    WriteError
+    Notes
+    -----
+    A context manager: they are complete when it ends.
     """
-    from casacore.tables import table
 
-    iterator, count = iter(rows), 0
-    tab: Any = None
-    try:
-        while batch := list(islice(iterator, FLUSH_ROWS)):
-            if tab is None:
-                tab = table(path, readonly=False, ack=False, lockoptions={"option": "usernoread"})
-                tab.lock(write=True)
-            row0 = tab.nrows()
-            tab.addrows(len(batch))
-            for column in tab.colnames():
-                _put(tab, column, row0, [row.get(column) for row in batch])
-            count += len(batch)
-    except RuntimeError as error:
-        raise WriteError(f"{path} cannot be written: {error}") from error
-    finally:
-        if tab is not None:
-            tab.close()
-    return count
+    def __init__(self, main: Any, folder: str) -> None:
+        self.folder = folder
+        self._main = main
+        self._tables: dict[str, Any] = {}
+
+    def make_all(self) -> None:
+        """Make all that a MeasurementSet has, empty.
+
+        Raises
+        ------
+        WriteError
+        """
+        for name, columns in ms_layout().items():
+            self.make(name, {c["name"]: column_description(c) for c in columns})
+
+    def make(self, name: str, description: Mapping[str, Any]) -> None:
+        """Make an empty table and name it in the main table's keywords.
+
+        Raises
+        ------
+        WriteError
+        """
+        from casacore.tables import makedminfo, table
+
+        path = f"{self.folder}/{name}"
+        try:
+            # other ways of locking wait for the disk once more a table
+            tab = table(path, description, dminfo=makedminfo(description), nrow=0, ack=False, lockoptions="auto")
+        except RuntimeError as error:
+            raise WriteError(f"{path} cannot be made: {error}") from error
+        self._tables[name] = tab
+        self._main.putkeyword(name, f"Table: {path}")
+
+    def fill(self, name: str, rows: Iterable[Values]) -> None:
+        """Append rows to a table; a value None, or a column that a row has not, leaves the cell as it is.
+
+        Parameters
+        ----------
+        name : str
+        rows : iterable of mapping of column -> value
+            A string array is a list, or a pair of shape and list.
+
+        Raises
+        ------
+        WriteError
+        """
+        iterator, tab = iter(rows), self._tables[name]
+        try:
+            while batch := list(islice(iterator, FLUSH_ROWS)):
+                row0 = tab.nrows()
+                tab.addrows(len(batch))
+                for column in tab.colnames():
+                    _put(tab, column, row0, [row.get(column) for row in batch])
+        except RuntimeError as error:
+            raise WriteError(f"{self.folder}/{name} cannot be written: {error}") from error
+
+    def __enter__(self) -> Subtables:
+        return self
+
+    def __exit__(self, kind: Any, *_rest: object) -> None:
+        """Complete all tables on the disk; after an error just let go of them.
+
+        Raises
+        ------
+        WriteError
+        """
+        failed = kind is not None
+        while self._tables:
+            name, tab = self._tables.popitem()
+            try:
+                tab.close()
+            except RuntimeError as error:
+                if not failed:
+                    raise WriteError(f"{self.folder}/{name} cannot be written: {error}") from error
 
 
 def _kind(value: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from atacal.asdm.context import Context
 from atacal.asdm.dataset import need
 from atacal.asdm.pointing import pointings
-from atacal.asdm.subtables import Values, fill
+from atacal.asdm.subtables import Subtables, Values
 from atacal.asdm.values import array, boolean, integer, mid_time_s, mjd_s, real, seconds, start_and_duration, tag, words
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError
@@ -27,7 +27,7 @@ _WEATHER = {
 
 def fill_times(
     context: Context,
-    path: str,
+    tables: Subtables,
     *,
     pointing: bool,
     pointing_correction: bool,
@@ -35,18 +35,18 @@ def fill_times(
     syspower: bool,
 ) -> Iterator[None]:
     """Fill the tables, those that are switched off excepted; pause after each."""
-    fill(f"{path}/SYSCAL", _syscals(context))
+    tables.fill("SYSCAL", _syscals(context))
     yield
     if pointing:
-        fill(f"{path}/POINTING", pointings(context, pointing_correction))
+        tables.fill("POINTING", pointings(context, pointing_correction))
         yield
     if caldevice:
-        fill(f"{path}/CALDEVICE", _caldevices(context))
+        tables.fill("CALDEVICE", _caldevices(context))
     if syspower:
-        fill(f"{path}/SYSPOWER", _syspowers(context))
+        tables.fill("SYSPOWER", _syspowers(context))
     yield
-    fill(f"{path}/WEATHER", _weathers(context))
-    fill(f"{path}/FLAG_CMD", _flag_commands(context))
+    tables.fill("WEATHER", _weathers(context))
+    tables.fill("FLAG_CMD", _flag_commands(context))
     yield
 
 

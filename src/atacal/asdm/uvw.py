@@ -20,7 +20,7 @@ class Uvw:
     def __init__(self, pads_m: NDArray[np.float64]) -> None:
         self._pads = pads_m
         self._dm: Any = None
-        self._axes: list[Any] = []
+        self._axes: Any = None
         self._at: tuple[float, ...] = ()
         """Reference antenna and direction that the frame has."""
 
@@ -46,15 +46,16 @@ class Uvw:
         return out
 
     @staticmethod
-    def _unit(value: float, unit: str) -> dict[str, Any]:
+    def _unit(value: Any, unit: str) -> dict[str, Any]:
         return {"value": value, "unit": unit}
 
     def _start(self) -> None:
         from casacore.measures import measures
 
         self._dm, unit = measures(), self._unit
-        for lon, lat in ((0.0, 0.0), (np.pi / 2, 0.0), (0.0, np.pi / 2)):
-            self._axes.append(self._dm.baseline("itrf", unit(lon, "rad"), unit(lat, "rad"), unit(1.0, "m")))
+        right = np.pi / 2
+        lon, lat = np.array([0.0, right, 0.0]), np.array([0.0, 0.0, right])
+        self._axes = self._dm.baseline("itrf", unit(lon, "rad"), unit(lat, "rad"), unit(np.ones(3), "m"))
 
     def _matrix(self, time_s: float, ra: float, dec: float, reference: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._dm is None:
@@ -66,12 +67,10 @@ class Uvw:
             dm.doframe(dm.position("itrf", *(unit(float(x), "m") for x in reference)))
             dm.doframe(dm.direction("j2000", unit(float(ra), "rad"), unit(float(dec), "rad")))
             self._at = at
-        columns = []
-        for line in self._axes:
-            turned = dm.measure(line, "j2000")
-            lon, lat, length = (turned[m]["value"] for m in ("m0", "m1", "m2"))
-            columns.append(length * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]))
+        turned = dm.measure(self._axes, "j2000")
+        lon, lat, length = (turned[m]["value"] for m in ("m0", "m1", "m2"))
+        vectors = length * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
         sa, ca, sd, cd = np.sin(ra), np.cos(ra), np.sin(dec), np.cos(dec)
         axes = np.array([[-sa, ca, 0.0], [-sd * ca, -sd * sa, cd], [cd * ca, cd * sa, sd]])
-        out: NDArray[np.float64] = axes @ np.array(columns).T
+        out: NDArray[np.float64] = axes @ vectors
         return out

@@ -7,12 +7,15 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import DTypeLike, NDArray
 
 from atacal.errors import AsdmError
 
 LAST_NS = (1 << 63) - 1
 """Where open intervals end [ns]."""
+_NOT_NUMBERS = '"[{lu,'
+"""Letters of what JSON knows besides numbers: strings, arrays, objects, true, false, null; and what parts them."""
 _QUOTED = re.compile(r'"([^"]*)"|(\S+)')
 _ENTITY_ID = re.compile(r'entityId="([^"]*)"')
 
@@ -64,6 +67,21 @@ def _head(text: str) -> tuple[tuple[int, ...], str]:
     return tuple(shape), rest
 
 
+def _floats(text: str) -> NDArray[np.float64]:
+    """Return the numbers of a text; they are most of what there is to read in SysCal, hence the fast way first.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not any(c in text for c in _NOT_NUMBERS):
+        try:
+            return np.array(orjson.loads(f"[{text.strip().replace(' ', ',')}]"), np.float64)
+        except orjson.JSONDecodeError:
+            pass  # numbers that are none in JSON (nan, 1., +1), or set apart by more than a space
+    return np.array(text.split(), np.float64)
+
+
 def array(value: Any, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Return an array of numbers; the last index runs fastest, as in the text."""
     if not isinstance(value, str):
@@ -76,7 +94,7 @@ def array(value: Any, dtype: DTypeLike = np.float64) -> NDArray[Any]:
         elif kind.kind == "b":
             flat = np.array([boolean(word) for word in rest.split()], bool)
         else:
-            flat = np.array(rest.split(), dtype=np.float64).astype(kind, copy=False) if rest else np.zeros(0, kind)
+            flat = _floats(rest).astype(kind, copy=False)
     except (ValueError, OverflowError):
         raise AsdmError(f"{value[:60]!r} holds something that is not a number") from None
     count = prod(shape)
