@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from atacal.asdm.context import Context
 from atacal.asdm.dataset import need
-from atacal.asdm.subtables import Values
+from atacal.asdm.subtables import Columns
 from atacal.asdm.values import array, boolean, integer, start_and_duration, tag
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError
@@ -20,8 +20,8 @@ _log = logging.getLogger("atacal")
 _NEAR = 1e-13  # casacore's relative tolerance of what is the same number
 
 
-def pointings(context: Context, corrected: bool) -> Iterator[Values]:
-    """Yield the rows of POINTING.
+def pointings(context: Context, corrected: bool) -> Iterator[Columns]:
+    """Yield columns of POINTING (sample, ...), those of one row of the ASDM at a time.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ def pointings(context: Context, corrected: bool) -> Iterator[Values]:
         before = last.get(antenna, 0.0)
         skip = abs(first - before) <= _NEAR * max(abs(first), abs(before))
         last[antenna] = end
-        yield from _samples(row, antenna, times, intervals, 1 if skip else 0, corrected, i)
+        columns = {"TIME": times, "INTERVAL": intervals} | _samples(row, antenna, len(times), corrected, i)
+        yield {name: values[1:] for name, values in columns.items()} if skip else columns
 
 
 def _times(row: Row) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
@@ -70,29 +71,25 @@ def _flat_pairs(text: str) -> NDArray[np.int64]:
     return numbers.reshape(-1, 2)
 
 
-def _samples(
-    row: Row, antenna: int, times: NDArray, intervals: NDArray, skip: int, corrected: bool, number: int
-) -> Iterator[Values]:
-    columns = {}
+def _samples(row: Row, antenna: int, count: int, corrected: bool, number: int) -> Columns:
+    given = {}
     for name in ("encoder", "pointingDirection", "target", "offset"):
-        columns[name] = array(need(row, name, "Pointing"))
-        if columns[name].shape != (len(times), 2):
-            raise AsdmError(
-                f"Pointing row {number}: {name} has the shape {columns[name].shape}, numSample is {len(times)}"
-            )
-    direction = true_direction(columns["target"], columns["offset"])
+        given[name] = array(need(row, name, "Pointing"))
+        if given[name].shape != (count, 2):
+            raise AsdmError(f"Pointing row {number}: {name} has the shape {given[name].shape}, numSample is {count}")
+    direction = true_direction(given["target"], given["offset"])
     if corrected:
-        direction = direction + (columns["encoder"] - columns["pointingDirection"])
-    tracking = boolean(need(row, "pointingTracking", "Pointing"))
-    over = boolean(row["overTheTop"]) if "overTheTop" in row else None
-    for k in range(skip, len(times)):
-        yield {
-            "ANTENNA_ID": antenna, "TIME": float(times[k]), "INTERVAL": float(intervals[k]), "NAME": "",
-            "NUM_POLY": 0, "TIME_ORIGIN": 0.0, "TRACKING": tracking, "ON_SOURCE": False,
-            "DIRECTION": direction[k : k + 1], "TARGET": columns["target"][k : k + 1],
-            "POINTING_OFFSET": columns["offset"][k : k + 1], "ENCODER": columns["encoder"][k],
-            "OVER_THE_TOP": over,
-        }  # fmt: skip
+        direction = direction + (given["encoder"] - given["pointingDirection"])
+    made: Columns = {
+        "ANTENNA_ID": np.full(count, antenna, np.int32), "NUM_POLY": np.zeros(count, np.int32),
+        "TIME_ORIGIN": np.zeros(count), "ON_SOURCE": np.zeros(count, bool),
+        "TRACKING": np.full(count, boolean(need(row, "pointingTracking", "Pointing"))),
+        "DIRECTION": direction[:, np.newaxis], "TARGET": given["target"][:, np.newaxis],
+        "POINTING_OFFSET": given["offset"][:, np.newaxis], "ENCODER": given["encoder"],
+    }  # fmt: skip
+    if "overTheTop" in row:
+        made["OVER_THE_TOP"] = np.full(count, boolean(row["overTheTop"]))
+    return made
 
 
 def true_direction(target: NDArray[np.float64], offset: NDArray[np.float64]) -> NDArray[np.float64]:

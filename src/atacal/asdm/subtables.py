@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby, islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atacal.asdm.schema import column_description, ms_layout
 from atacal.errors import WriteError
 
 FLUSH_ROWS = 20_000
 Values = Mapping[str, Any]
+Columns = dict[str, NDArray[Any]]
 
 
 class Subtables:
@@ -83,6 +85,37 @@ class Subtables:
                 tab.addrows(len(batch))
                 for column in tab.colnames():
                     _put(tab, column, row0, [row.get(column) for row in batch])
+        except RuntimeError as error:
+            raise WriteError(f"{self.folder}/{name} cannot be written: {error}") from error
+
+    def fill_columns(self, name: str, pieces: Iterable[Columns]) -> None:
+        """Append rows given as columns (row, ...); a column that a piece has not is left as it is.
+
+        Raises
+        ------
+        WriteError
+        """
+        waiting: list[Columns] = []
+        count = 0
+        for piece in pieces:
+            if waiting and (count >= FLUSH_ROWS or piece.keys() != waiting[0].keys()):
+                self._append(name, waiting)
+                waiting, count = [], 0
+            waiting.append(piece)
+            count += len(next(iter(piece.values())))
+        if waiting:
+            self._append(name, waiting)
+
+    def _append(self, name: str, pieces: Sequence[Columns]) -> None:
+        tab = self._tables[name]
+        try:
+            row0 = tab.nrows()
+            for column in pieces[0]:
+                values = np.concatenate([piece[column] for piece in pieces])
+                if tab.nrows() == row0:
+                    tab.addrows(len(values))
+                if len(values):
+                    tab.putcol(column, values, row0, len(values))
         except RuntimeError as error:
             raise WriteError(f"{self.folder}/{name} cannot be written: {error}") from error
 

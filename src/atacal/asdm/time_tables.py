@@ -38,7 +38,7 @@ def fill_times(
     tables.fill("SYSCAL", _syscals(context))
     yield
     if pointing:
-        tables.fill("POINTING", pointings(context, pointing_correction))
+        tables.fill_columns("POINTING", pointings(context, pointing_correction))
         yield
     if caldevice:
         tables.fill("CALDEVICE", _caldevices(context))

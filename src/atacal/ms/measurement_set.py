@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,8 @@ class MeasurementSet:
         Whether columns may be written.
     once : bool
         What is read is read once: large columns do not go into the kernel's cache.
+    like : MeasurementSet, optional
+        The same MeasurementSet under another name (its double in a transaction), whose metadata hold for this one too.
 
     Examples
     --------
@@ -55,9 +58,17 @@ class MeasurementSet:
     ...     ms.metadata.antenna_names()
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, writable: bool = False, once: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        writable: bool = False,
+        once: bool = False,
+        like: MeasurementSet | None = None,
+    ) -> None:
         self.path = Path(os.path.normpath(os.fspath(path)))
-        self.metadata: Metadata = read_metadata(self.path)
+        known = replace(like.metadata, path=str(self.path)) if like else None
+        self.metadata: Metadata = known or read_metadata(self.path)
         self.writable, self._once = writable, once
         self._table: Any = open_table(self.path, writable=writable)
         self._opened: dict[str, TiledColumn | None] = {}

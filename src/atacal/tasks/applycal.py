@@ -147,8 +147,8 @@ def applycal(
         columns = ["FLAG"] * mode.flag + ["WEIGHT"] * mode.calibrate
         large = ["CORRECTED_DATA", "WEIGHT_SPECTRUM"] * mode.calibrate
         with transaction(vis, "applycal", columns=columns, in_place=large, subtables=("HISTORY",)) as inside:
-            with MeasurementSet(inside, writable=True) as ms:
-                report = apply_library(ms, selected, library, mode)
+            with MeasurementSet(inside, writable=True, like=ms) as double:
+                report = apply_library(double, selected, library, mode)
             write_history(inside, "applycal", messages)
     _log_report(asdict(report))
     return asdict(report)
