@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.asdm.dataset import Asdm, need
+from atacal.asdm.measures import measures
 from atacal.asdm.values import array, integer, real, start_and_duration
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError, WriteError
@@ -91,8 +92,6 @@ class Ephemeris:
 
 
 def _icrs_to_j2000(lon: float, lat: float) -> tuple[float, float]:
-    from casacore.measures import measures
-
     dm = measures()
     turned = dm.measure(dm.direction("ICRS", _rad(lon), _rad(lat)), "J2000")
     return turned["m0"]["value"], turned["m1"]["value"]
@@ -103,8 +102,6 @@ def _rad(value: float) -> dict[str, Any]:
 
 
 def _geocentric_velocity(e: Ephemeris) -> NDArray[np.float64]:
-    from casacore.measures import measures
-
     dm = measures()
     place = e.keywords
     deg = lambda v: {"value": float(v), "unit": "deg"}  # noqa: E731

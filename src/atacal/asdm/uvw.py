@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.asdm.measures import measures
+
 
 class Uvw:
     """Baselines of an array seen from a direction.
@@ -50,8 +52,6 @@ class Uvw:
         return {"value": value, "unit": unit}
 
     def _start(self) -> None:
-        from casacore.measures import measures
-
         self._dm, unit = measures(), self._unit
         right = np.pi / 2
         lon, lat = np.array([0.0, right, 0.0]), np.array([0.0, 0.0, right])
