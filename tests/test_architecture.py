@@ -9,7 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "atacal"
 FLOORS = [
-    {"recipe"},
+    {"scripts"},
+    {"recipe", "restore", "qa2"},
     {"tasks"},
     {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate", "wvr"},
     {"caltables"},

@@ -1,0 +1,1 @@
+"""ALMA's own reduction scripts, run as they are: CASA's shell names, Python 2 translated, a guarded process."""
