@@ -17,7 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Import": ("importasdm",),
     "Look at data": ("listobs", "plotms", "plotants"),
     "Flag": ("flagdata", "flagcmd", "flagmanager"),
-    "Models and weights": ("setjy", "delmod", "initweights", "clearcal"),
+    "Models and weights": ("flux", "setjy", "delmod", "initweights", "clearcal"),
     "Tables before the solves": ("fixsyscaltimes", "gencal", "tsysspwmap", "wvrgcal"),
     "Solve": ("gaincal", "bandpass", "fluxscale"),
     "Look at tables": ("listcal", "plotcal", "plotbandpass"),
@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 
 _HERE = Path(__file__).parent
-_BESIDE_TASKS = {"calibrate": "recipe", "demo": "recipe", "simulate": "simulate"}
+_BESIDE_TASKS = {"calibrate": "recipe", "demo": "recipe", "simulate": "simulate", "flux": "flux"}
 """Commands that are no CASA tasks, and the packages of atacal that have them."""
 
 

@@ -65,6 +65,14 @@ class ModelError(AtacalError):
     """A sky model is missing or cannot be evaluated."""
 
 
+class CatalogueError(AtacalError):
+    """A catalogue of measured flux densities cannot be read, or does not have what is asked of it."""
+
+
+class UnknownSource(CatalogueError, LookupError):
+    """A catalogue has no source, or more than one, of a name or at a position."""
+
+
 class WriteError(AtacalError, OSError):
     """Writing failed (a full disk, no permission); what was there before is unharmed."""
 
