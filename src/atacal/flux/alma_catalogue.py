@@ -55,8 +55,8 @@ def fetch(
 ) -> Catalogue:
     """Return what ALMA's public catalogue has of a source.
 
-    An answer is kept in ``$XDG_CACHE_HOME/atacal/source-catalogue`` (``~/.cache`` without that variable), and taken from
-    there until it is too old. If the service cannot be reached then, the old answer is taken, with a warning.
+    An answer is kept in ``$XDG_CACHE_HOME/atacal/source-catalogue`` (``~/.cache`` without that variable), and taken
+    from there until it is too old. If the service cannot be reached then, the old answer is taken, with a warning.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _call(url: str, name: str, timeout_s: float) -> Any:
     none, no_angle = -1.0, -361.0
     # measurements a source and band (all), sources; catalogues, types; name; ra, dec, radius; ranges; limits of
     # frequency, flux density, degree and angle of polarisation; order; dates; only valid ones; limits of uv distance
-    arguments = (
+    arguments: tuple[Any, ...] = (
         -1, _MOST_ROWS, [_ALMA], [], name, none, none, none, [], none, none, none, none, none, none, no_angle, no_angle,
         "date_observed", True, False, 0, "", True, none, none,
     )  # fmt: skip
@@ -218,7 +218,8 @@ def _rows(answer: Any, url: str) -> list[Row]:
     """Read the service's records; what has no positive flux density is left out, with a warning."""
     if not isinstance(answer, list) or not all(isinstance(r, Mapping) for r in answer):
         raise ServiceError(f"{url} answers with something else than a list of measurements: {str(answer)[:80]!r}")
-    rows, left_out = [], 0
+    rows: list[Row] = []
+    left_out = 0
     for record in answer:
         try:
             names = [str(n["source_name"]) for n in record["names"]]
@@ -267,7 +268,10 @@ def _read_cache(file: Path) -> tuple[float, list[Row]] | None:
         rows: list[Row] = []
         for names, where, day, freq, flux, error_jy in content["rows"]:
             known = Measurement(
-                datetime.date.fromisoformat(day), float(freq), float(flux), None if error_jy is None else float(error_jy)
+                datetime.date.fromisoformat(day),
+                float(freq),
+                float(flux),
+                None if error_jy is None else float(error_jy),
             )
             if not names or not (0 < known.freq_hz < _NULL and 0 < known.flux_jy < _NULL):
                 raise ValueError(f"row {names} {day}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError, CatalogueError
 from atacal.flux.catalogue import CatalogueSource, Measurement
+from atacal.flux.power_law import LogLine, Used, draw, fit_line, mean_line
+from atacal.flux.source_names import position
 
 BANDS_GHZ = {
     1: (35.0, 50.0), 2: (67.0, 84.0), 3: (84.0, 116.0), 4: (125.0, 163.0), 5: (163.0, 211.0), 6: (211.0, 275.0),
@@ -25,21 +27,6 @@ ORIGINS = ("lowband", "highband", "closestInTime", "closestInFrequency")
 
 _PAIR_WINDOW_D = 1800
 _ASSUMED_ERROR = 0.1
-_SEED = 20150629
-_CLIP = 6.0
-_MAD_TO_SIGMA = 1.482602218505602
-
-
-@dataclass(frozen=True)
-class Used:
-    """A measurement as it is used: ``age_d`` [d] is positive before the date; without an error, 10 % are assumed."""
-
-    date: datetime.date
-    age_d: int
-    freq_hz: float
-    flux_jy: float
-    error_jy: float
-    error_assumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,70 +74,20 @@ class FluxEstimate:
     mean_age_d: float
     age_difference_d: float
     origin: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def field(self) -> str:
+        """The name of the source's field: as it was asked for; if that was a position, as the catalogue has it."""
+        return self.name if position(self.source) else self.source
 
     @property
     def setjy(self) -> str:
         """The command that sets this model."""
         return (
-            f"atacal setjy X.ms --field '{self.source}' --standard manual --fluxdensity {self.flux_jy:.6f},0,0,0 "
+            f"atacal setjy X.ms --field '{self.field}' --standard manual --fluxdensity {self.flux_jy:.6f},0,0,0 "
             f"--spix {self.spectral_index:.6f} --reffreq {self.freq_hz / 1e9:.9g}GHz"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class LogLine:
-    """log10(S/Jy) = intercept + slope (log10(nu/Hz) - pivot), with the covariance (2, 2) of intercept and slope."""
-
-    intercept: float
-    slope: float
-    pivot: float
-    covariance: NDArray[np.float64]
-
-    @property
-    def slope_error(self) -> float:
-        return float(np.sqrt(self.covariance[1, 1]))
-
-
-def fit_line(used: Sequence[Used]) -> LogLine:
-    """Fit a power law, weighted by the measurements' errors.
-
-    Parameters
-    ----------
-    used : sequence of Used
-        Of two frequencies at least.
-
-    Notes
-    -----
-    Least squares of log10 S with errors sigma/(S ln 10); the covariance is that of the errors, whatever the residuals
-    (two points have none). The older analysisUtils took sigma/S for the error of log10 S: its index is the same, its
-    errors are larger by ln 10.
-    """
-    x = np.log10([u.freq_hz for u in used])
-    y = np.log10([u.flux_jy for u in used])
-    weight = np.array([(u.flux_jy * math.log(10) / u.error_jy) ** 2 for u in used])
-    pivot = float(x.mean())
-    if np.ptp(x) == 0:
-        raise CatalogueError(f"the measurements have one frequency ({10 ** pivot / 1e9:g} GHz): no spectral index")
-    design = np.stack([np.ones_like(x), x - pivot], axis=1)
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    intercept, slope = covariance @ (design.T @ (weight * y))
-    return LogLine(float(intercept), float(slope), pivot, covariance)
-
-
-def draw(line: LogLine, freq_hz: float, *, trials: int = 10000) -> tuple[float, float]:
-    """Draw lines of a fit and return the median and the scatter of their flux densities at a frequency [Jy].
-
-    The draws are the same every time. Draws further above the median than 6 (scaled) median absolute deviations are
-    left out of the scatter, as analysisUtils does.
-    """
-    root = np.linalg.cholesky(line.covariance)
-    drawn = root @ np.random.default_rng(_SEED).standard_normal((2, trials))
-    logs = line.intercept + drawn[0] + (line.slope + drawn[1]) * (math.log10(freq_hz) - line.pivot)
-    flux = 10**logs
-    median = float(np.median(flux))
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(flux - median)))
-    return median, float(np.std(flux[flux < median + _CLIP * spread])) if spread > 0 else 0.0
 
 
 def of_band(source: CatalogueSource, band: int, date: datetime.date) -> list[Used]:
@@ -174,6 +111,8 @@ def estimate(
     highband: int = 7,
     ignore_low: bool = False,
     ignore_high: bool = False,
+    given_low: Measurement | None = None,
+    given_high: Measurement | None = None,
     fit: str = "closest",
     interpolate_from: str = "lowband",
     day_window: int = 0,
@@ -194,6 +133,9 @@ def estimate(
         ALMA's bands.
     ignore_low, ignore_high : bool
         Leave a band's measurements out.
+    given_low, given_high : Measurement, optional
+        Taken for the band's nearest measurement, whatever its frequency and date; the catalogue's still give the
+        spectral index of ``closest`` and ``mean``.
     fit : str
         ``closest``: the spectral index is that of the two days, one with measurements in the low and one in the high
         band, that are the least apart (of those the nearest to the date); ``mean``: the weighted mean of the indices of
@@ -230,17 +172,19 @@ def estimate(
     _check(lowband, highband, fit, interpolate_from, freq_hz, day_window, trials, ignore_low, ignore_high)
     every_low = [] if ignore_low else of_band(source, lowband, date)
     every_high = [] if ignore_high else of_band(source, highband, date)
-    low, high = _nearest(every_low, day_window), _nearest(every_high, day_window)
+    low = _nearest(every_low, day_window) if given_low is None else [_use(given_low, date)]
+    high = _nearest(every_high, day_window) if given_high is None else [_use(given_high, date)]
     if not low and not high:
         raise CatalogueError(
-            f"{source.name} has no measurements in Band {lowband} or {highband} to use{_has(source, ignore_low, ignore_high)}"
+            f"{source.name} has no measurements in Band {lowband} or {highband} to use"
+            f"{_has(source, ignore_low, ignore_high)}"
         )
     common = FluxEstimate(
         source.name, source.name, date, freq_hz, 0.0, 0.0, 0.0, default_index, default_index_error, (lowband, highband),
         tuple(low), tuple(high), (), None, 0.0, 0.0,
     )  # fmt: skip
     if low and high:
-        found = _of_two_bands(common, every_low, every_high, fit, interpolate_from, trials)
+        found = _of_two_bands(common, every_low or low, every_high or high, fit, interpolate_from, trials)
     else:
         found = _of_one_band(common, trials)
     found.warnings.extend(_warnings(found, separation_threshold_d, greatest_sensible_index, fit))
@@ -248,6 +192,7 @@ def estimate(
 
 
 def _nearest(every: list[Used], window: int) -> list[Used]:
+    """Return those within a window around the first, which is the nearest to the date."""
     return [u for u in every if abs(u.age_d - every[0].age_d) <= window]
 
 
@@ -275,7 +220,7 @@ def _of_two_bands(
         pairs, apart = _least_apart(every_low, every_high, only_nearest=fit == "closest")
         age = float(np.mean([u.age_d for u in low]))
     lines = [fit_line(p) for p in pairs]
-    line, index_error = _mean_line(lines)
+    line, index_error = mean_line(lines)
     start = _start(low, high, common.freq_hz, interpolate_from)
     ratio = common.freq_hz / np.mean([u.freq_hz for u in start])
     median, error = draw(line, common.freq_hz, trials=trials)
@@ -307,20 +252,6 @@ def _least_apart(
     if only_nearest:
         days = [min(days, key=lambda pair: abs(pair[0]))]
     return [(*by_age[a], first_of_day[b]) for a, b in days], least
-
-
-def _mean_line(lines: list[LogLine]) -> tuple[LogLine, float]:
-    """Average lines by the errors of their slopes, as analysisUtils does; the error of the mean is the lines' scatter."""
-    if len(lines) == 1:
-        return lines[0], lines[0].slope_error
-    slopes = np.array([line.slope for line in lines])
-    slope = float(np.average(slopes, weights=[line.slope_error**-2 for line in lines]))
-    weights = [1 / line.covariance[0, 0] for line in lines]
-    intercept = float(np.average([line.intercept for line in lines], weights=weights))
-    pivot = float(np.average([line.pivot for line in lines], weights=weights))
-    covariance = np.mean([line.covariance for line in lines], axis=0)
-    scatter = _MAD_TO_SIGMA * float(np.median(np.abs(slopes - np.median(slopes))))
-    return LogLine(intercept, slope, pivot, covariance), scatter
 
 
 def _start(low: Sequence[Used], high: Sequence[Used], freq_hz: float, interpolate_from: str) -> Sequence[Used]:

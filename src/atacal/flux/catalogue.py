@@ -92,9 +92,7 @@ class Catalogue:
     origin: str
     sources: tuple[CatalogueSource, ...]
 
-    def find(
-        self, who: str, *, tolerance_arcsec: float = TOLERANCE_ARCSEC, adjacent: bool = False
-    ) -> CatalogueSource:
+    def find(self, who: str, *, tolerance_arcsec: float = TOLERANCE_ARCSEC, adjacent: bool = False) -> CatalogueSource:
         """Return the source that a name or a position means.
 
         Names count however they are spelled; common names (3C 279) and names of B1950 are those of the source at that
@@ -130,9 +128,7 @@ class Catalogue:
             raise UnknownSource(f"{self.origin}: {who!r} can be {_listed(found)}; give one of these names")
         raise UnknownSource(f"{self.origin} has no source {who!r}; {self._instead(who)}")
 
-    def nearest(
-        self, at_deg: tuple[float, float], *, tolerance_arcsec: float = TOLERANCE_ARCSEC
-    ) -> CatalogueSource:
+    def nearest(self, at_deg: tuple[float, float], *, tolerance_arcsec: float = TOLERANCE_ARCSEC) -> CatalogueSource:
         """Return the source at a position (J2000) [deg].
 
         Raises

@@ -115,9 +115,7 @@ def collect(rows: Iterable[Row]) -> tuple[CatalogueSource, ...]:
         measured.setdefault(number, []).append(measurement)
         if position is not None:
             places.setdefault(number, position)
-    return tuple(
-        CatalogueSource(tuple(names[n].values()), places.get(n), tuple(measured[n])) for n in sorted(names)
-    )
+    return tuple(CatalogueSource(tuple(names[n].values()), places.get(n), tuple(measured[n])) for n in sorted(names))
 
 
 def _votable(raw: bytes, file: Path) -> tuple[dict[str, str], list[Mapping[str, Any]]]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from atacal.errors import ArgumentError
 from atacal.flux.alma_catalogue import MAX_AGE_DAYS
-from atacal.flux.alma_flux import FluxEstimate, Used, estimate
+from atacal.flux.alma_flux import FluxEstimate, estimate
 from atacal.flux.catalogue import TOLERANCE_ARCSEC
 from atacal.flux.dates import parse_day, today
 from atacal.flux.lookup import Lookup
 from atacal.flux.manual import frequency_hz
+from atacal.flux.power_law import Used
 
 log = logging.getLogger("atacal")
 
@@ -110,9 +111,15 @@ def flux(
     ------
     ArgumentError, NoSuchTable, CatalogueError, UnknownSource, ServiceError
     """
-    sources, freqs, dates = _listed("source", source), _listed("freq", freq), [date] if date == "" else _listed("date", date)
+    sources, freqs, dates = (
+        _listed("source", source),
+        _listed("freq", freq),
+        [date] if date == "" else _listed("date", date),
+    )
     if not tolerance > 0 or not max_age >= 0 or not timeout > 0:
-        raise ArgumentError(f"tolerance={tolerance}, max_age={max_age}, timeout={timeout}: these cannot be negative or 0")
+        raise ArgumentError(
+            f"tolerance={tolerance}, max_age={max_age}, timeout={timeout}: these cannot be negative or 0"
+        )
     hertz = [frequency_hz(f, "freq") for f in freqs]
     days = [parse_day(str(d)) if d != "" else today() for d in dates]
     lookup = Lookup(catalogue, server, refresh, max_age, timeout)

@@ -37,6 +37,18 @@ class Lookup:
     _read: Catalogue | None = field(default=None, repr=False)
     _fetched: dict[str, Catalogue] = field(default_factory=dict, repr=False)
 
+    def local(self) -> Catalogue | None:
+        """Return the catalogue that a file has, read once; None if there is no file to take.
+
+        Raises
+        ------
+        CatalogueError, NoSuchTable
+        """
+        file = self.catalogue or os.environ.get(CATALOGUE_VARIABLE, "")
+        if file and self._read is None:
+            self._read = read_catalogue(file)
+        return self._read
+
     def source(
         self,
         who: str,
@@ -61,10 +73,9 @@ class Lookup:
         ------
         UnknownSource, CatalogueError, NoSuchTable, ServiceError
         """
-        file = self.catalogue or os.environ.get(CATALOGUE_VARIABLE, "")
-        if file:
-            self._read = self._read or read_catalogue(file)
-            return _find(self._read, who, at_deg, tolerance_arcsec, adjacent), self._read.origin
+        local = self.local()
+        if local is not None:
+            return find_at(local, who, at_deg, tolerance_arcsec=tolerance_arcsec, adjacent=adjacent), local.origin
         names = [who]
         at = position(who)
         if at is not None:
@@ -74,7 +85,7 @@ class Lookup:
         for name in names:
             found = self._ask(name)
             if found.sources:
-                return _find(found, who, at_deg, tolerance_arcsec, adjacent), found.origin
+                return find_at(found, who, at_deg, tolerance_arcsec=tolerance_arcsec, adjacent=adjacent), found.origin
         if at_deg is not None and (found := self._ask(name_of(at_deg))).sources:
             return found.nearest(at_deg, tolerance_arcsec=tolerance_arcsec), found.origin
         require_known(found, names[-1])
@@ -88,9 +99,20 @@ class Lookup:
         return self._fetched[name]
 
 
-def _find(
-    catalogue: Catalogue, who: str, at_deg: tuple[float, float] | None, tolerance_arcsec: float, adjacent: bool
+def find_at(
+    catalogue: Catalogue,
+    who: str,
+    at_deg: tuple[float, float] | None = None,
+    *,
+    tolerance_arcsec: float = TOLERANCE_ARCSEC,
+    adjacent: bool = False,
 ) -> CatalogueSource:
+    """Return a catalogue's source of a name, or at a field's position (J2000) [deg] if it does not know the name.
+
+    Raises
+    ------
+    UnknownSource
+    """
     try:
         return catalogue.find(who, tolerance_arcsec=tolerance_arcsec, adjacent=adjacent)
     except UnknownSource:
@@ -99,7 +121,9 @@ def _find(
         try:
             return catalogue.nearest(at_deg, tolerance_arcsec=tolerance_arcsec)
         except UnknownSource as error:
-            raise UnknownSource(f"{catalogue.origin} has no source {who!r}, nor one at its position: {error}") from error
+            raise UnknownSource(
+                f"{catalogue.origin} has no source {who!r}, nor one at its position: {error}"
+            ) from error
 
 
 def name_of(at_deg: tuple[float, float]) -> str:

@@ -39,6 +39,7 @@ def calibrate(
     flux_density: float | list[float] | None = None,
     spix: float = 0.0,
     reffreq: str = "1GHz",
+    catalogue: str = "",
     refant: str = "",
     spw: str = "",
     solint_bandpass: str = "",
@@ -94,6 +95,9 @@ def calibrate(
         Spectral index of the flux calibrator, with ``flux_density``.
     reffreq : str
         Frequency of ``flux_density`` for the spectral index: ``230GHz``.
+    catalogue : str
+        Without ``flux_density``: a catalogue of ALMA's measurements of calibrators, CSV or VOTable. The flux calibrator
+        gets in each spw what `atacal flux` estimates for its day. Empty: none.
     refant : str
         Reference antenna, or several in order of preference. Empty: the most central and least flagged one.
     spw : str
@@ -139,6 +143,8 @@ def calibrate(
     Raises
     ------
     ArgumentError, SelectionError, NoSuchTable, TableExists, ModelError, NoSolutions, WriteError
+    CatalogueError, UnknownSource
+        If the catalogue cannot be read, or does not have the flux calibrator.
     AsdmError, InvalidTable, CaltableMismatch, NoWvrData, ServiceError
         By raw data that cannot be calibrated.
     """
@@ -185,7 +191,7 @@ def _decide(vis: str | os.PathLike[str], given: dict[str, Any]) -> _Decided:
     with MeasurementSet(vis) as ms:
         roles = find_roles(ms, **wanted)
         raw = given["apriori"] == "yes" or (given["apriori"] == "auto" and is_raw(ms))
-        model = choose_model(ms, roles, given=given["flux_density"] is not None, raw=raw)
+        model = choose_model(ms, roles, given=given["flux_density"] is not None, raw=raw, catalogue=given["catalogue"])
         if raw:
             given_refant(ms, given["refant"])
             if given["antpos"] == "service":
@@ -234,6 +240,8 @@ def _describe(summary: Summary, plan: Plan) -> None:
 
 
 def _check(given: dict[str, Any]) -> None:
+    if given["catalogue"] and given["flux_density"] is not None:
+        raise ArgumentError("flux_density and catalogue both say how bright the flux calibrator is: give one of them")
     if given["interp"] not in ("linear", "nearest"):
         raise ArgumentError(f"interp = {given['interp']!r} is not possible; it can be linear or nearest")
     if given["gaintype_amp"] not in ("", "T", "G"):

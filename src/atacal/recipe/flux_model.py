@@ -32,11 +32,11 @@ class FluxModel:
     ----------
     kind : str
         ``given``: the user's flux density; ``there``: what an earlier setjy left; ``body``: a solar-system body;
-        ``observatory``: flux densities in the ASDM's Source table.
+        ``observatory``: flux densities in the ASDM's Source table; ``catalogue``: those of a catalogue file.
     text : str
         The same in words.
     spectra : dict of field -> ((frequency [Hz], flux density [Jy]), ...)
-        Of ``observatory``, ascending.
+        Of ``observatory`` and ``catalogue``, ascending.
     """
 
     kind: str
@@ -44,13 +44,15 @@ class FluxModel:
     spectra: dict[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def flux_jy(self, number: int, freq_hz: float) -> float:
-        """Return the observatory's flux density of a field at a frequency: a power law between those that are known."""
+        """Return a field's flux density at a frequency: a power law between those of ``spectra``."""
         freqs, values = np.array(self.spectra[number]).T
         return float(np.exp(np.interp(np.log(freq_hz), np.log(freqs), np.log(values))))
 
 
-def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool) -> FluxModel:
-    """Choose the flux calibrators' model: the user's, one that is there, a solar-system body's, the observatory's.
+def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool, catalogue: str = "") -> FluxModel:
+    """Choose the flux calibrators' model.
+
+    The user's flux density, a catalogue file's, a model that is there, a solar-system body's, the observatory's.
 
     Parameters
     ----------
@@ -60,15 +62,21 @@ def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool) ->
         Whether the user says how bright they are.
     raw : bool
         Of raw data a model that is there does not count: it would not survive the split.
+    catalogue : str
+        A catalogue of ALMA's measurements (`atacal.flux.catalogue_file.read_catalogue`).
 
     Raises
     ------
     ModelError
         If nothing is known.
+    NoSuchTable, CatalogueError, UnknownSource
+        If the catalogue cannot be read, or does not have the flux calibrators.
     """
     names = [ms.metadata.fields[f].name for f in roles.flux]
     if given:
         return FluxModel("given", "the flux density given")
+    if catalogue and not (len(names) == 1 and body_of(names[0])):
+        return _of_catalogue(ms, roles, catalogue)
     if not raw and _has_model(ms, roles):
         return FluxModel("there", _PREVIOUS)
     body = body_of(names[0]) if len(names) == 1 else None
@@ -87,6 +95,36 @@ def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool) ->
     raise ModelError(
         f"{ms.path}: the flux density of {without} is not known; give it with flux_density=... [Jy]{or_set}"
     )
+
+
+def _of_catalogue(ms: MeasurementSet, roles: Roles, catalogue: str) -> FluxModel:
+    """Estimate the flux densities at the centre of each spw, at the day of the observation, as `atacal flux` does."""
+    from atacal.flux.alma_flux import estimate
+    from atacal.flux.catalogue_file import read_catalogue
+    from atacal.flux.dates import day_of_mjd
+    from atacal.flux.lookup import find_at
+
+    known = read_catalogue(catalogue)
+    spectra, texts = {}, []
+    for number in roles.flux:
+        field = ms.metadata.fields[number]
+        day = day_of_mjd(float(ms.runs.time[ms.runs.field == number].min()) / 86400.0)
+        source = find_at(known, field.name, tuple(np.degrees(field.phase_dir_rad)) if _fixed(field.frame) else None)
+        freqs = sorted({s.centre_freq_hz for s in ms.metadata.spws if s.nchan > 1})
+        every = [estimate(source, day, hz) for hz in freqs]
+        spectra[number] = tuple((e.freq_hz, e.flux_jy) for e in every)
+        for warning in dict.fromkeys(w for e in every for w in e.warnings if not w.startswith("extrapolated")):
+            log.warning("flux density of %s: %s", field.name, warning)
+        middle = every[len(every) // 2]
+        texts.append(
+            f"{field.name} {middle.flux_jy:.4f} +- {middle.flux_error_jy:.4f} Jy at {middle.freq_hz / 1e9:.3f} GHz, "
+            f"spectral index {middle.spectral_index:.3f}"
+        )
+    return FluxModel("catalogue", f"{'; '.join(texts)}, from {os.fspath(catalogue)}", spectra)
+
+
+def _fixed(frame: str) -> bool:
+    return frame in ("J2000", "ICRS")
 
 
 def _has_model(ms: MeasurementSet, roles: Roles) -> bool:

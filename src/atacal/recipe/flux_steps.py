@@ -28,7 +28,7 @@ def set_model(plan: Plan, given: dict[str, Any]) -> None:
     fields = ",".join(map(str, plan.roles.flux))
     if plan.model.kind == "body":
         setjy(vis=vis, field=fields, spw=plan.spw_ids, standard=STANDARD, usescratch=scratch)
-    elif plan.model.kind == "observatory":
+    elif plan.model.kind in ("observatory", "catalogue"):
         for field in plan.roles.flux:
             _set_spectrum(plan, field, {spw: plan.model.flux_jy(field, hz) for spw, hz in plan.freq_hz.items()})
     else:
