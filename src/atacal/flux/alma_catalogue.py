@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import http.client
@@ -264,7 +265,9 @@ def _read_cache(file: Path) -> tuple[float, list[Row]] | None:
     try:
         if content["version"] != _VERSION:
             return None
-        age = max(0.0, (time.time() - float(content["fetched_unix_s"])) / 86400.0)
+        age = (time.time() - float(content["fetched_unix_s"])) / 86400.0
+        if not -1.0 < age < math.inf:
+            raise ValueError(f"fetched_unix_s {content['fetched_unix_s']}")
         rows: list[Row] = []
         for names, where, day, freq, flux, error_jy in content["rows"]:
             known = Measurement(
@@ -295,7 +298,8 @@ def _write_cache(file: Path, url: str, name: str, rows: list[Row]) -> None:
         beside.replace(file)
     except OSError as error:
         log.warning("the answer about %s cannot be kept: %s", name, error)
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def require_known(catalogue: Catalogue, name: str) -> None:
