@@ -25,7 +25,9 @@ from atacal.flux.lookup import CATALOGUE_VARIABLE, Lookup
 NULL = 1.7976931348623157e308
 
 
-def record(ghz: float = 103.49, flux: Any = 2.09, error: Any = 0.05, day: str = "20150627T00:00:00", **more: Any) -> dict:
+def record(
+    ghz: float = 103.49, flux: Any = 2.09, error: Any = 0.05, day: str = "20150627T00:00:00", **more: Any
+) -> dict:
     """A record as the service gives them."""
     return {
         "source_id": 12, "names": [{"source_name": "J0538-4405"}, {"source_name": "0537-441"}], "ra": 84.70984,
@@ -55,7 +57,11 @@ class Service:
             return self.raw
         if self.fault:
             return xmlrpc.client.dumps(xmlrpc.client.Fault(7, "no such method")).encode()
-        known = [r for r in self.records if not isinstance(r, dict) or parameters[4] in [n["source_name"] for n in r["names"]]]
+        known = [
+            r
+            for r in self.records
+            if not isinstance(r, dict) or parameters[4] in [n["source_name"] for n in r["names"]]
+        ]
         return xmlrpc.client.dumps((known,), methodresponse=True).encode()
 
 
@@ -174,7 +180,8 @@ def test_servers_do_not_share_answers(service):
         lambda c: json.dumps(c | {"rows": [[[], None, "2015-06-27", 1, 1, 1]]}),
         lambda c: json.dumps(c | {"rows": [[["X"], None, "2015-06-27", 1, -1, 1]]}),
         lambda c: json.dumps(c | {"rows": [[["X"], [1], "2015-06-27", 1, 1, 1]]}),
-        lambda c: json.dumps({k: v for k, v in c.items() if k != "fetched_unix_s"}), lambda c: json.dumps(c | {"version": 0}),
+        lambda c: json.dumps({k: v for k, v in c.items() if k != "fetched_unix_s"}),
+        lambda c: json.dumps(c | {"version": 0}),
     ],
 )  # fmt: skip
 def test_a_damaged_cache_is_made_anew(service, change):
@@ -323,6 +330,6 @@ def test_a_file_comes_first(service, tmp_path, monkeypatch):
     path.write_text("name,freq,flux,date\nX,100,1,2015-06-27\n")
     monkeypatch.setenv(CATALOGUE_VARIABLE, str(path))
     assert Lookup().source("X")[1] == str(path)
-    with pytest.raises(UnknownSource, match="c.csv has no source"):
+    with pytest.raises(UnknownSource, match=r"c\.csv has no source"):
         Lookup().source("J0538-4405")
     assert service.calls == []

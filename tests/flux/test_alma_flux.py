@@ -82,7 +82,7 @@ def test_as_published(case):
 
 
 def test_j1427_to_all_digits():
-    """The index of this pair is public with 12 digits; it fixes the errors that the catalogue had (0.06, 0.06, 0.08)."""
+    """The index of this pair is public with 12 digits; it fixes the catalogue's errors (0.06, 0.06, 0.08)."""
     ghz, rows, *_ = PUBLISHED["J1427-4206, 2017-05-14"]
     found = estimate(source(*rows), DAY, ghz * 1e9)
     assert found.spectral_index == pytest.approx(-0.591033389226, abs=1.2e-12)
@@ -173,7 +173,9 @@ def test_a_missing_error_is_ten_percent():
 
 def test_other_bands():
     rows = [(0, 145.0, 2.0, 0.1), (0, 650.0, 1.0, 0.1)]
-    with pytest.raises(CatalogueError, match=r"no measurements in Band 3 or 7 to use; it has Band 4 \(1\), Band 9 \(1\)"):
+    with pytest.raises(
+        CatalogueError, match=r"no measurements in Band 3 or 7 to use; it has Band 4 \(1\), Band 9 \(1\)"
+    ):
         estimate(source(*rows), DAY, 2e11)
     assert estimate(source(*rows), DAY, 650e9, lowband=4, highband=9).flux_jy == pytest.approx(1.0)
 
@@ -233,7 +235,9 @@ def test_the_same_every_time():
 
 def test_setjy_sets_what_was_found():
     found = replace(estimate(source((0, 100.0, 2.0, 0.1)), DAY, 230e9), source="05:38:50 -44:05:09")
-    assert found.setjy.startswith("atacal setjy X.ms --field 'J0000+0000' --standard manual --fluxdensity 1.116402,0,0,0 ")
+    assert found.setjy.startswith(
+        "atacal setjy X.ms --field 'J0000+0000' --standard manual --fluxdensity 1.116402,0,0,0 "
+    )
     assert found.setjy.endswith("--spix -0.700000 --reffreq 230GHz")
 
 

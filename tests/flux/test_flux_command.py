@@ -37,9 +37,7 @@ def printed(capsys, *words: str) -> str:
 
 
 def test_the_text(catalogue, capsys):
-    out = printed(
-        capsys, "J0538-4405", "--date", "2015-06-29", "--freq", "301.861GHz", "--catalogue", catalogue
-    )
+    out = printed(capsys, "J0538-4405", "--date", "2015-06-29", "--freq", "301.861GHz", "--catalogue", catalogue)
     assert out.splitlines() == [
         f"J0538-4405 on 2015-06-29 at 301.861000 GHz, from {catalogue}",
         "  Band 3   2015-06-27  103.490 GHz  2.090 +- 0.050 Jy  age +2 d",
@@ -77,7 +75,10 @@ def test_json_of_several(catalogue, capsys):
     )  # fmt: skip
     found = json.loads(out)
     assert [(e["source"], e["date"], e["freq_hz"]) for e in found["estimates"]] == [
-        (s, d, f) for s in ("J0538-4405", "J1427-4206") for d in ("2015-06-29", "2017-05-14") for f in (301.861e9, 232.605e9)
+        (s, d, f)
+        for s in ("J0538-4405", "J1427-4206")
+        for d in ("2015-06-29", "2017-05-14")
+        for f in (301.861e9, 232.605e9)
     ]
     assert found["estimates"][0]["flux_jy"] == pytest.approx(1.1115, abs=5e-5)
     assert found["estimates"][7]["flux_jy"] == pytest.approx(1.802796, abs=1e-6)

@@ -57,7 +57,7 @@ def test_a_position_with_nothing_near():
     with pytest.raises(UnknownSource, match=r"no source within 10 arcsec .* nearest, J0538-4405, is 60\.0 arcsec"):
         PLACED.find("05:38:50.36 -44:06:08.9")
     assert PLACED.find("05:38:50.36 -44:06:08.9", tolerance_arcsec=70).name == "J0538-4405"
-    with pytest.raises(UnknownSource, match="J0538-4405, is 0.983 deg away"):
+    with pytest.raises(UnknownSource, match=r"J0538-4405, is 0\.983 deg away"):
         PLACED.find("05:38:50.36 -45:04:08.9")
 
 

@@ -50,6 +50,22 @@ def test_products_summary_and_pictures(small):
         assert ms.has("CORRECTED_DATA")
 
 
+def test_the_flux_scale_of_a_catalogue(small, tmp_path):
+    """The simulated flux calibrator has 1.15 Jy at 233 GHz and the index -0.62."""
+    catalogue = tmp_path / "fluxes.csv"
+    rows = [f"J1550+0527,2024-06-19,{ghz},{1.15 * (ghz / 233) ** -0.62!r},0.03" for ghz in (91.5, 103.5, 343.5)]
+    catalogue.write_text("\n".join(["source,date,freq_GHz,flux_Jy,error_Jy", *rows]))
+    with pytest.raises(ArgumentError, match="give one of them"):
+        calibrate(str(small), catalogue=str(catalogue), **FLUX)
+    with pytest.raises(NoSuchTable, match="no such catalogue"):
+        calibrate(str(small), catalogue="none.csv")
+    by_hand = calibrate(str(small), pictures=False, outdir=str(tmp_path / "by_hand"), **FLUX)
+    found = calibrate(str(small), catalogue=str(catalogue), pictures=False, outdir=str(tmp_path / "found"))
+    assert "J1550+0527 1." in found.flux_model
+    assert "spectral index -0.62" in found.flux_model
+    assert [f.flux_jy for f in found.fluxes] == pytest.approx([f.flux_jy for f in by_hand.fluxes], rel=2e-3)
+
+
 def test_a_second_run_is_made_anew_and_keeps_its_own_flag_version(small):
     first = calibrate(str(small), pictures=False, **FLUX)
     again = calibrate(str(small), pictures=False)  # the model is there now

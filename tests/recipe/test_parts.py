@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 
-from atacal.errors import ArgumentError, ModelError, SelectionError, TableExists
+from atacal.errors import ArgumentError, ModelError, SelectionError, TableExists, UnknownSource
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.recipe.channels import central_channels, ranges
 from atacal.recipe.flux_model import FluxModel, choose_model
@@ -64,6 +65,24 @@ def test_the_users_spws_channels_and_reference_are_taken(sim_original):
 def test_an_unknown_flux_density_is_asked_for(sim_original):
     with MeasurementSet(sim_original) as ms, pytest.raises(ModelError, match=r"J1550\+0527.*flux_density"):
         choose_model(ms, find_roles(ms), given=False, raw=False)
+
+
+def test_the_flux_density_of_a_catalogue(sim_original, tmp_path, caplog):
+    """At each spw's centre; by name or position; with what there is to warn of."""
+    rows = ["name,ra,dec,date,freq,flux,error"]
+    rows += [f"other,237.6469427,5.4527057,2024-05-01,{f},{s},0.1" for f, s in ((100, 2.0), (300, 1.0))]
+    (tmp_path / "c.csv").write_text("\n".join(rows))
+    with MeasurementSet(sim_original) as ms:
+        roles = find_roles(ms)
+        model = choose_model(ms, roles, given=False, raw=True, catalogue=str(tmp_path / "c.csv"))
+        index = math.log(0.5) / math.log(3)
+        assert model.kind == "catalogue"
+        for ghz in (225.0, 241.0):
+            assert model.flux_jy(roles.flux[0], ghz * 1e9) == pytest.approx(2 * (ghz / 100) ** index)
+        assert "J1550+0527: the measurements are 45 days from the date" in caplog.text
+        (tmp_path / "c.csv").write_text("name,date,freq,flux\nX,2024-05-01,100,1\n")
+        with pytest.raises(UnknownSource, match=r"c\.csv has no source 'J1550\+0527', nor one at its position"):
+            choose_model(ms, roles, given=False, raw=True, catalogue=str(tmp_path / "c.csv"))
 
 
 def test_autocorrelations_are_seen(tmp_path):

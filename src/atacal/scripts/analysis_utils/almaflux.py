@@ -287,7 +287,7 @@ def _band(m: Measurement) -> int:
 
 def _fields(ms: MeasurementSet, field: Any, intent: str) -> list[int]:
     """Return the fields that are meant: by ids or names, else by intent."""
-    if field is not None and not (isinstance(field, str) and field == ""):
+    if field is not None and field != "":
         given = [field] if isinstance(field, (int, str, np.integer)) else list(field)
         chosen = select(ms, Selection(field=",".join(str(f) for f in given)))
         return [int(f) for f in np.unique(chosen.runs.field)]
@@ -313,15 +313,12 @@ def _with_intents(ms: MeasurementSet, wanted: Sequence[str]) -> list[int]:
 
 def _mean_freq_hz(ms: MeasurementSet, spw: Any) -> float:
     """Return the mean of the spws' centres: of those that are named, else of the targets' spws for science."""
-    if not (isinstance(spw, str) and spw == "") and spw is not None:
-        numbers = [
-            int(s)
-            for s in ([spw] if isinstance(spw, (int, np.integer)) else spw.split(",") if isinstance(spw, str) else spw)
-        ]
-        wrong = [s for s in numbers if not 0 <= s < len(ms.metadata.spws)]
-        if wrong or not numbers:
-            raise ArgumentError(f"{ms.path}: spw={spw!r}: there are spws 0 to {len(ms.metadata.spws) - 1}")
-        return float(np.mean([ms.metadata.spws[s].centre_freq_hz for s in numbers]))
+    if spw is not None and spw != "":
+        given = [spw] if isinstance(spw, (int, np.integer)) else spw.split(",") if isinstance(spw, str) else list(spw)
+        known = {str(s.id): s.centre_freq_hz for s in ms.metadata.spws}
+        if not given or any(str(s).strip() not in known for s in given):
+            raise ArgumentError(f"{ms.path}: spw={spw!r}: there are spws 0 to {len(known) - 1}")
+        return float(np.mean([known[str(s).strip()] for s in given]))
     runs, intents = ms.runs, ms.metadata.state_intents
     on_target = [s for s, text in enumerate(intents) if "OBSERVE_TARGET#ON_SOURCE" in text]
     chosen = np.isin(runs.state, on_target)
