@@ -1,7 +1,7 @@
 """The command line: ``atacal TASK --parameter value``.
 
 Every task of `atacal.tasks` is a command, with options made from its signature and its docstring; ``calibrate``,
-``demo`` and ``simulate`` stand beside them. ``atacal --help`` reads the sources without importing them, so that it is
+``demo``, ``simulate`` and ``flux`` stand beside them. ``atacal --help`` reads the sources without importing them, so that it is
 quick.
 """
 

@@ -53,7 +53,7 @@ def test_products_summary_and_pictures(small):
 def test_the_flux_scale_of_a_catalogue(small, tmp_path):
     """The simulated flux calibrator has 1.15 Jy at 233 GHz and the index -0.62."""
     catalogue = tmp_path / "fluxes.csv"
-    rows = [f"J1550+0527,2024-06-19,{ghz},{1.15 * (ghz / 233) ** -0.62!r},0.03" for ghz in (91.5, 103.5, 343.5)]
+    rows = [f"J1550+0527,2024-06-19,{ghz},{1.15 * (ghz / 233) ** -0.62!r},0.03" for ghz in (97.5, 343.5)]
     catalogue.write_text("\n".join(["source,date,freq_GHz,flux_Jy,error_Jy", *rows]))
     with pytest.raises(ArgumentError, match="give one of them"):
         calibrate(str(small), catalogue=str(catalogue), **FLUX)
@@ -63,7 +63,7 @@ def test_the_flux_scale_of_a_catalogue(small, tmp_path):
     found = calibrate(str(small), catalogue=str(catalogue), pictures=False, outdir=str(tmp_path / "found"))
     assert "J1550+0527 1." in found.flux_model
     assert "spectral index -0.62" in found.flux_model
-    assert [f.flux_jy for f in found.fluxes] == pytest.approx([f.flux_jy for f in by_hand.fluxes], rel=2e-3)
+    assert [f.flux_jy for f in found.fluxes] == pytest.approx([f.flux_jy for f in by_hand.fluxes], rel=5e-4)
 
 
 def test_a_second_run_is_made_anew_and_keeps_its_own_flag_version(small):

@@ -56,7 +56,7 @@ def flux(
     server: str = "",
     timeout: float = 30.0,
 ) -> FluxReport:
-    """Estimate a calibrator's flux density from ALMA's measurements of it in two bands, as getALMAFlux does.
+    """Estimate a calibrator's flux density from ALMA's measurements of it, as getALMAFlux does.
 
     The measurements are those of a catalogue file, else of ALMA's public source catalogue, whose answers are kept on
     disk. The flux density of the low band's measurements nearest to the date is carried over to the frequency with a
