@@ -1,8 +1,8 @@
 """The command line: ``atacal TASK --parameter value``.
 
 Every task of `atacal.tasks` is a command, with options made from its signature and its docstring; ``calibrate``,
-``demo``, ``simulate`` and ``flux`` stand beside them. ``atacal --help`` reads the sources without importing them, so that it is
-quick.
+``demo``, ``simulate`` and ``flux`` stand beside them. ``atacal --help`` reads the sources without importing them, so
+that it is quick.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class Service:
     delay_s: float = 0.0
     drip: bool = False
     fault: bool = False
+    moved_to: str = ""
     calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
     def answer(self, method: str, parameters: tuple[Any, ...]) -> bytes:
@@ -73,9 +74,10 @@ def service(tmp_path, monkeypatch):
         def do_POST(self) -> None:
             parameters, method = xmlrpc.client.loads(self.rfile.read(int(self.headers["Content-Length"])))
             body = made.answer(method, parameters)
+            status = 200 if self.path == made.moved_to else made.status
             time.sleep(made.delay_s)
             try:
-                self.send_response(made.status)
+                self.send_response(status)
                 for name, value in made.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Type", "text/xml")
@@ -234,6 +236,7 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
         ({"raw": b"<html><body>Maintenance</body></html>"}, "no XML-RPC"),
         ({"raw": b"<methodResponse><params><param><value><array>"}, "no XML-RPC"),
         ({"raw": b"\xff\xfe\x00garbage"}, "no XML-RPC"),
+        ({"raw": xmlrpc.client.dumps((), methodresponse=None).encode()}, "no XML-RPC"),
         ({"raw": xmlrpc.client.dumps(("hello",), methodresponse=True).encode()}, "something else than a list"),
         ({"raw": xmlrpc.client.dumps((["hello"],), methodresponse=True).encode()}, "something else than a list"),
         ({"raw": xmlrpc.client.dumps(([{"names": []}],), methodresponse=True).encode()}, "cannot be read"),
@@ -277,20 +280,31 @@ def test_an_answer_that_drips(service):
     assert time.monotonic() - began < 3
 
 
+def test_proxies_are_used(service, monkeypatch):
+    monkeypatch.setenv("http_proxy", service.url.removesuffix("/sourcecat/xmlrpc"))
+    monkeypatch.setenv("no_proxy", "")
+    assert len(ask(server="http://alma.invalid/sourcecat/xmlrpc").sources) == 1
+
+
 def test_an_answer_that_is_too_large(service, monkeypatch):
     monkeypatch.setattr(alma_catalogue, "_MOST_BYTES", 1000)
     with pytest.raises(ServiceError, match="more than"):
         ask()
 
 
-def test_redirections(service):
-    service.status, service.headers = 301, {"Location": "/elsewhere"}
-    with pytest.raises(ServiceError, match="only leads from one address to the next"):
-        ask()
-    assert len(service.calls) == 3
-    service.headers = {"Location": "file:///etc/passwd"}
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirections(service, status):
+    service.status, service.moved_to, service.headers = status, "/elsewhere", {"Location": "/elsewhere"}
+    assert len(ask().sources) == 1
+    assert service.calls[0] == service.calls[1]
+
+
+@pytest.mark.parametrize("there", ["file:///etc/passwd", "ftp://x/y", "", "/sourcecat/xmlrpc"])
+def test_redirections_that_lead_nowhere(service, there):
+    service.status, service.headers = 301, {"Location": there}
     with pytest.raises(ServiceError, match="HTTP 301"):
         ask()
+    assert len(service.calls) < 15
 
 
 def test_nobody_there():

@@ -141,6 +141,21 @@ def test_the_mean_of_all_pairs():
     assert found.spectral_index_error > 0
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(-60, 60), min_size=1, max_size=12), st.lists(st.integers(-60, 60), min_size=1, max_size=12))
+def test_the_pair_is_that_of_a_search_of_all(lows, highs):
+    rows = [(a, 91.5, 2.0, 0.1) for a in lows] + [(a, 343.5, 1.0, 0.1) for a in highs]
+    found = estimate(source(*rows), DAY, 2e11)
+    apart = min(abs(a - b) for a in lows for b in highs)
+    nearest = min(abs(a) for a in lows for b in highs if abs(a - b) == apart)
+    *fitted, high = found.pairs[0]
+    assert found.pair_separation_d == apart == abs(fitted[0].age_d - high.age_d)
+    assert abs(fitted[0].age_d) == nearest
+    assert len(fitted) == lows.count(fitted[0].age_d)
+    assert {u.age_d for u in fitted} == {fitted[0].age_d}
+    assert abs(found.low[0].age_d) == min(map(abs, lows))
+
+
 @pytest.mark.parametrize(
     ("where", "ghz", "expected"),
     [("lowband", 300, 0.85), ("highband", 300, 1.2), ("closestInTime", 300, 1.2), ("closestInFrequency", 120, 1.735)],

@@ -133,6 +133,19 @@ def test_any_text_is_read(text):
     spelled(text), alias(text), boxes(text), position(text)
 
 
+@given(ra=st.floats(0, 359.999), dec=st.floats(-85, 85), digits=st.sampled_from(["minutes", "tenths"]))
+def test_a_b1950_name_is_found(ra, dec, digits):
+    """Made of a position of J2000 with astropy, and found by it; by a name of J2000 in its stead, which is coarser."""
+    ra50, dec50 = of_equinox(ra, dec, "B1950")
+    name = "B" + name_of((ra50, dec50))[1:]
+    if digits == "tenths":
+        sign, tenths = ("-" if dec50 < 0 else "+"), int(abs(dec50) * 10)
+        name = f"{name[:5]}{sign}{tenths // 10:02d}{tenths % 10}"
+    assert Catalogue("c", (CatalogueSource(("X",), (ra, dec), ()),)).find(name).name == "X"
+    if abs(dec) < 60:
+        assert Catalogue("c", (CatalogueSource((name_of((ra, dec)),), None, ()),)).find(name)
+
+
 def test_b1950_is_that_of_astropy():
     ra, dec = of_equinox(*PLACES["J0538-4405"], "B1950")  # B1950 05:37:21.08, -44:06:44.6 (NED: FK4)
     assert separation_arcsec((ra, dec), (84.33783, -44.11239)) < 1.0

@@ -16,8 +16,7 @@ import xmlrpc.client
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
-from xml.parsers.expat import ExpatError
+from urllib.parse import urlsplit
 
 from atacal.errors import ArgumentError, ServiceError, UnknownSource
 from atacal.flux.catalogue import Catalogue, Measurement
@@ -39,7 +38,6 @@ _ALMA = 5
 """The service's number of ALMA's own measurements (ALMA's pipeline asks for CATALOGUE=5)."""
 _MOST_ROWS = 30000
 _MOST_BYTES = 64 << 20
-_REDIRECTS = (301, 302, 303, 307, 308)
 _VERSION = 1
 _NULL = 1e300  # the service writes 1.7976931348623157e308 for what it does not know
 
@@ -113,6 +111,8 @@ def cache_file(name: str, url: str) -> Path:
 
 
 def _ask(url: str, name: str, timeout_s: float, retries: int, wait_s: float) -> list[Row]:
+    from urllib.error import HTTPError
+
     log.info("asking %s for the flux densities of %s", url, name)
     why = ""
     for attempt in range(retries + 1):
@@ -120,16 +120,16 @@ def _ask(url: str, name: str, timeout_s: float, retries: int, wait_s: float) -> 
             time.sleep(wait_s)
         try:
             return _rows(_call(url, name, timeout_s), url)
-        except xmlrpc.client.ProtocolError as error:
-            why = f"HTTP {error.errcode} {error.errmsg}"
-            if error.errcode < 500:
+        except HTTPError as error:
+            why = f"HTTP {error.code} {error.reason}"
+            if error.code < 500:
                 break
         except xmlrpc.client.Fault as error:
             why = f"the service says: {error.faultString}"
             break
-        except (ExpatError, xmlrpc.client.ResponseError, http.client.HTTPException, UnicodeError) as error:
-            why = f"the answer is no XML-RPC ({type(error).__name__}: {error})"
-        except OSError as error:
+        except _NoXmlRpc as error:
+            why = f"the answer is no XML-RPC ({error})"
+        except (OSError, http.client.HTTPException) as error:
             why = str(getattr(error, "reason", "") or error) or type(error).__name__
     raise ServiceError(
         f"no flux densities of {name} from {url}: {why}. Give a catalogue file instead (catalogue=..., or the "
@@ -137,8 +137,22 @@ def _ask(url: str, name: str, timeout_s: float, retries: int, wait_s: float) -> 
     )
 
 
+class _NoXmlRpc(Exception):
+    pass
+
+
 def _call(url: str, name: str, timeout_s: float) -> Any:
     """Ask for all of a source's measurements by ALMA; redirections are followed."""
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class SamePost(HTTPRedirectHandler):
+        """Send what was asked to the other address, where urllib would ask it for a page."""
+
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+            if urlsplit(newurl).scheme not in ("http", "https"):
+                return None
+            return Request(newurl, data=req.data, headers={"Content-Type": "text/xml"})
+
     none, no_angle = -1.0, -361.0
     # measurements a source and band (all), sources; catalogues, types; name; ra, dec, radius; ranges; limits of
     # frequency, flux density, degree and angle of polarisation; order; dates; only valid ones; limits of uv distance
@@ -147,72 +161,29 @@ def _call(url: str, name: str, timeout_s: float) -> Any:
         "date_observed", True, False, 0, "", True, none, none,
     )  # fmt: skip
     deadline = time.monotonic() + timeout_s
-    for _ in range(3):
-        transport = _safe_transport(deadline) if urlsplit(url).scheme == "https" else _transport(deadline)
-        try:
-            with xmlrpc.client.ServerProxy(url, transport=transport, use_builtin_types=True) as proxy:
-                return proxy.__getattr__(_METHOD)(*arguments)
-        except xmlrpc.client.ProtocolError as error:
-            there = {k.lower(): v for k, v in error.headers.items()}.get("location", "")
-            if error.errcode not in _REDIRECTS or not there:
-                raise
-            url = urljoin(url, there)
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise
-    raise OSError("it only leads from one address to the next")
+    question = xmlrpc.client.dumps(arguments, _METHOD).encode("utf-8")
+    request = Request(url, data=question, headers={"Content-Type": "text/xml"})
+    with build_opener(SamePost).open(request, timeout=timeout_s) as answer:
+        text = _read(answer, deadline)
+    try:
+        (found,), _ = xmlrpc.client.loads(text, use_builtin_types=True)
+    except xmlrpc.client.Fault:
+        raise
+    except Exception as error:  # the parser of an answer that is garbage raises what it likes
+        raise _NoXmlRpc(f"{type(error).__name__}: {error}") from error
+    return found
 
 
-class _Bounded:
-    """What both transports share: an answer has a deadline and a size."""
-
-    accept_gzip_encoding = False
-    deadline = 0.0
-
-    def make_connection(self, host: Any) -> Any:
-        connection = super().make_connection(host)  # type: ignore[misc]
-        connection.timeout = self._left()
-        return connection
-
-    def _left(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+def _read(answer: Any, deadline: float) -> bytes:
+    """Read an answer of a bounded size in a bounded time."""
+    text = bytearray()
+    while data := answer.read1(1 << 16):
+        text += data
+        if len(text) > _MOST_BYTES:
+            raise _NoXmlRpc(f"more than {_MOST_BYTES >> 20} MB")
+        if time.monotonic() > deadline:
             raise TimeoutError("no answer in time")
-        return left
-
-    def parse_response(self, response: Any) -> Any:
-        parser, unmarshaller = self.getparser()  # type: ignore[attr-defined]
-        size = 0
-        while data := response.read1(1 << 16):
-            size += len(data)
-            self._left()
-            if size > _MOST_BYTES:
-                raise http.client.HTTPException(f"more than {_MOST_BYTES >> 20} MB")
-            parser.feed(data)
-        parser.close()
-        try:
-            return unmarshaller.close()
-        except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
-            raise http.client.HTTPException(f"{type(error).__name__} {error}") from error
-
-
-class _Transport(_Bounded, xmlrpc.client.Transport):
-    pass
-
-
-class _SafeTransport(_Bounded, xmlrpc.client.SafeTransport):
-    pass
-
-
-def _transport(deadline: float) -> _Transport:
-    made = _Transport()
-    made.deadline = deadline
-    return made
-
-
-def _safe_transport(deadline: float) -> _SafeTransport:
-    made = _SafeTransport()
-    made.deadline = deadline
-    return made
+    return bytes(text)
 
 
 def _rows(answer: Any, url: str) -> list[Row]:

@@ -7,7 +7,7 @@ import difflib
 from dataclasses import dataclass
 
 from atacal.errors import UnknownSource
-from atacal.flux.source_names import Box, alias, boxes, of_equinox, position, separation_arcsec, spelled
+from atacal.flux.source_names import Box, alias, boxes, far_from, of_equinox, position, separation_arcsec, spelled
 
 TOLERANCE_ARCSEC = 10.0
 """How near a source must be to a position to be the one that is meant."""
@@ -61,13 +61,17 @@ class CatalogueSource:
     def lies_in(self, box: Box, *, slack: float = 0.0) -> bool:
         """Whether it is in a part of the sky: by its position, else by its names that are made of one."""
         if self.position_deg is not None:
-            return box.has(*of_equinox(*self.position_deg, box.equinox), slack=slack)
+            return not far_from(box, *self.position_deg) and box.has(
+                *of_equinox(*self.position_deg, box.equinox), slack=slack
+            )
         mine = [b for n in self.names for b in boxes(n) if b.equinox == "J2000"]
         return any(_overlap(b, box, slack) for b in mine)
 
 
 def _overlap(name: Box, wanted: Box, slack: float) -> bool:
     """Whether a name (J2000) and a box can mean the same place."""
+    if far_from(wanted, name.ra_deg, name.dec_deg):
+        return False
     ra, dec = of_equinox(name.ra_deg, name.dec_deg, wanted.equinox)
     tilt = 1.0 if wanted.equinox == "J2000" else 1.5  # a box of J2000 lies askew in B1950
     wider = Box(

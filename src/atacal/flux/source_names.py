@@ -141,12 +141,20 @@ def separation_arcsec(a_deg: tuple[float, float], b_deg: tuple[float, float]) ->
     return float(np.degrees(2 * np.arcsin(np.sqrt(min(1.0, half)))) * 3600)
 
 
-@lru_cache(maxsize=65536)
-def of_equinox(ra_deg: float, dec_deg: float, equinox: str) -> tuple[float, float]:
-    """Return a position of J2000 in another equinox, "J2000" or "B1950" [deg]."""
+@lru_cache(maxsize=4096)
+def of_equinox(ra_deg: float, dec_deg: float, equinox: str, *, back: bool = False) -> tuple[float, float]:
+    """Return a position of J2000 in another equinox, "J2000" or "B1950" [deg]; back: from that one to J2000."""
     if equinox == "J2000":
         return ra_deg, dec_deg
     from astropy.coordinates import FK4, FK5, SkyCoord
 
-    there = SkyCoord(ra_deg, dec_deg, unit="deg", frame=FK5(equinox="J2000")).transform_to(FK4(equinox="B1950"))
+    here, other = FK5(equinox="J2000"), FK4(equinox="B1950")
+    there = SkyCoord(ra_deg, dec_deg, unit="deg", frame=other if back else here).transform_to(here if back else other)
     return float(there.ra.deg), float(there.dec.deg)
+
+
+def far_from(box: Box, ra_deg: float, dec_deg: float) -> bool:
+    """Whether a position of J2000 is far outside a box; quicker than to transform it."""
+    centre = of_equinox(box.ra_deg, max(-90.0, min(90.0, box.dec_deg)), box.equinox, back=True)
+    size = box.half_ra_deg * np.cos(np.radians(centre[1])) + box.half_dec_deg
+    return separation_arcsec(centre, (ra_deg, dec_deg)) > 3600 * (1.0 + 4 * size)

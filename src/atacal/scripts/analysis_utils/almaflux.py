@@ -157,7 +157,8 @@ def getALMAFluxForMS(
     out: dict[str, dict[str, Any]] = {}
     with MeasurementSet(vis) as ms:
         hertz = _hertz(frequency) if frequency not in (None, "") else _mean_freq_hz(ms, spw)
-        day = day_of_mjd(min(o.time_range_mjd_s[0] for o in ms.metadata.observations) / 86400.0)
+        starts = [o.time_range_mjd_s[0] for o in ms.metadata.observations if o.time_range_mjd_s[0] > 0]
+        day = day_of_mjd((min(starts) if starts else float(ms.runs.time.min())) / 86400.0)
         for number in _fields(ms, field, intent):
             known = ms.metadata.fields[number]
             place = (float(np.degrees(known.phase_dir_rad[0])) % 360.0, float(np.degrees(known.phase_dir_rad[1])))
