@@ -136,10 +136,10 @@ def test_dates_as_text_and_positions_that_are_not_known(service):
 
 
 def test_flux_densities_that_are_not_positive_are_left_out(service, caplog):
-    service.records += [record(flux=-1.0), record(flux=0.0), record(flux=NULL)]
+    service.records += [record(flux=-1.0), record(flux=0.0), record(flux=NULL), record(flux=1.0, error=1.5)]
     with caplog.at_level(logging.WARNING, "atacal"):
         assert len(ask().sources[0].measurements) == 2
-    assert "3 measurements have no positive flux density" in caplog.text
+    assert "4 measurements are of nothing above their errors" in caplog.text
 
 
 def test_the_cache_is_asked_first(service):

@@ -235,6 +235,8 @@ def test_warnings():
         ({"day_window": -1}, "day_window=-1"),
         ({"trials": 1}, "trials=1"),
         ({"ignore_low": True, "ignore_high": True}, "both bands are ignored"),
+        ({"default_index": math.nan}, r"the spectral index nan \+- 0.2"),
+        ({"default_index_error": -0.1}, "an error that is not negative"),
     ],
 )
 def test_bad_arguments(given, match):

@@ -122,6 +122,12 @@ GOOD = "name,freq,flux,error,date\nX,103.49,2.09,0.05,2015-06-27\n"
         (GOOD + "X,5000,2,0.05,2015-06-27\n", "row 2: freq = '5000' is no positive number in a unit"),
         (GOOD + "X,1 Jy,2,0.05,2015-06-27\n", "row 2: freq = '1 Jy'"),
         (GOOD + "X,103.49,2,-0.05,2015-06-27\n", "row 2: error = '-0.05' is no positive uncertainty"),
+        (
+            GOOD + "X,103.49,2,2.5,2015-06-27\n",
+            "row 2: the error 2.5 Jy of 2 Jy is not between",
+        ),
+        (GOOD + "X,103.49,2,1e-9,2015-06-27\n", "row 2: the error 1e-09 Jy"),
+        (GOOD + "X,103.49,1e300,1,2015-06-27\n", r"row 2: the flux density 1e\+300 Jy is not between"),
         (GOOD + "X,103.49,2,x,2015-06-27\n", "row 2: error = 'x'"),
         (GOOD + "X,103.49,2,0.05,2015-02-30\n", "row 2: date='2015-02-30' is no date"),
         (GOOD + "X,103.49,2,0.05,\n", "row 2: date='' is no date"),
@@ -164,7 +170,7 @@ def test_any_file_is_read_or_refused(tmp_path, content):
     st.lists(
         st.tuples(
             st.from_regex(r"J[01][0-9][0-5][0-9][+-][0-8][0-9][0-5][0-9]", fullmatch=True), st.floats(35, 950),
-            st.floats(1e-3, 100), st.none() | st.floats(1e-4, 1),
+            st.floats(1e-3, 100), st.none() | st.floats(1e-4, 9e-4),
             st.dates(datetime.date(2011, 1, 1), datetime.date(2030, 1, 1)),
         ),
         min_size=1, max_size=8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -125,6 +126,16 @@ def test_no_catalogue_and_no_network(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("atacal.flux.alma_catalogue.time.sleep", lambda seconds: None)
     assert run(words) == 1
     assert "Give a catalogue file instead (catalogue=..., or the environment variable" in capsys.readouterr().err
+
+
+def test_the_printed_setjy_sets_the_model(catalogue, sim_ms, capsys):
+    """At the frequency and, by the spectral index, elsewhere."""
+    (found,) = flux("J0538-4405", "225GHz", "2015-06-29", catalogue=catalogue).estimates
+    _, *words = shlex.split(found.setjy.replace("X.ms", str(sim_ms)).replace("J0538-4405", "J1550+0527"))
+    assert run([*words, "--json"]) == 0
+    fluxes = json.loads(capsys.readouterr().out)["1"]
+    assert fluxes["0"]["fluxd"][0] == pytest.approx(found.flux_jy, rel=2e-6)
+    assert fluxes["1"]["fluxd"][0] == pytest.approx(found.flux_jy * (241 / 225) ** found.spectral_index, rel=1e-4)
 
 
 def test_frequency_and_source_are_needed(capsys):

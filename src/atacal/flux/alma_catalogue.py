@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atacal.errors import ArgumentError, ServiceError, UnknownSource
-from atacal.flux.catalogue import Catalogue, Measurement
+from atacal.flux.catalogue import Catalogue, Measurement, why_useless
 from atacal.flux.catalogue_file import Row, collect
 from atacal.flux.dates import parse_day
 from atacal.flux.source_names import spelled
@@ -187,7 +187,7 @@ def _read(answer: Any, deadline: float) -> bytes:
 
 
 def _rows(answer: Any, url: str) -> list[Row]:
-    """Read the service's records; what has no positive flux density is left out, with a warning."""
+    """Read the service's records; what cannot be used is left out, with a warning."""
     if not isinstance(answer, list) or not all(isinstance(r, Mapping) for r in answer):
         raise ServiceError(f"{url} answers with something else than a list of measurements: {str(answer)[:80]!r}")
     rows: list[Row] = []
@@ -201,17 +201,15 @@ def _rows(answer: Any, url: str) -> list[Row]:
             raise ServiceError(f"{url}: a measurement cannot be read ({type(error).__name__}: {error})") from error
         if not names or not 0 < freq < _NULL:
             raise ServiceError(f"{url}: a measurement of {day} has no source name, or the frequency {freq}")
-        if not 0 < flux < _NULL:
+        error_jy = _known(record.get("flux_uncertainty"))
+        measured = Measurement(day, freq, flux, error_jy if error_jy and error_jy > 0 else None)
+        if why_useless(measured):
             left_out += 1
             continue
-        where = _known(record.get("ra")), _known(record.get("dec"))
-        error_jy = _known(record.get("flux_uncertainty"))
-        rows.append((
-            names, None if where[0] is None or where[1] is None else (where[0], where[1]),
-            Measurement(day, freq, flux, error_jy if error_jy and error_jy > 0 else None),
-        ))  # fmt: skip
+        ra, dec = _known(record.get("ra")), _known(record.get("dec"))
+        rows.append((names, None if ra is None or dec is None else (ra, dec), measured))
     if left_out:
-        log.warning("%s: %d measurements have no positive flux density and are left out", url, left_out)
+        log.warning("%s: %d measurements are of nothing above their errors, and left out", url, left_out)
     return rows
 
 
@@ -247,7 +245,7 @@ def _read_cache(file: Path) -> tuple[float, list[Row]] | None:
                 float(flux),
                 None if error_jy is None else float(error_jy),
             )
-            if not names or not (0 < known.freq_hz < _NULL and 0 < known.flux_jy < _NULL):
+            if not names or not 0 < known.freq_hz < _NULL or why_useless(known):
                 raise ValueError(f"row {names} {day}")
             rows.append(([str(n) for n in names], None if where is None else (float(where[0]), float(where[1])), known))
     except (KeyError, TypeError, ValueError, IndexError) as error:

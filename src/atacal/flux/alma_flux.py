@@ -27,6 +27,7 @@ ORIGINS = ("lowband", "highband", "closestInTime", "closestInFrequency")
 
 _PAIR_WINDOW_D = 1800
 _ASSUMED_ERROR = 0.1
+_STEEPEST = 10
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,11 @@ def estimate(
     then has that of the index too.
     """
     _check(lowband, highband, fit, interpolate_from, freq_hz, day_window, trials, ignore_low, ignore_high)
+    if not abs(default_index) <= _STEEPEST or not 0 <= default_index_error <= _STEEPEST:
+        raise ArgumentError(
+            f"the spectral index {default_index} +- {default_index_error}: it lies between -{_STEEPEST} and {_STEEPEST}, "
+            "with an error that is not negative"
+        )
     every_low = [] if ignore_low else of_band(source, lowband, date)
     every_high = [] if ignore_high else of_band(source, highband, date)
     low = _nearest(every_low, day_window) if given_low is None else [_use(given_low, date)]

@@ -12,6 +12,9 @@ from atacal.flux.source_names import Box, alias, boxes, far_from, of_equinox, po
 TOLERANCE_ARCSEC = 10.0
 """How near a source must be to a position to be the one that is meant."""
 
+_LEAST_JY, _MOST_JY = 1e-6, 1e6
+_LEAST_RELATIVE = 1e-6
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -30,6 +33,15 @@ class Measurement:
     freq_hz: float
     flux_jy: float
     error_jy: float | None = None
+
+
+def why_useless(m: Measurement) -> str:
+    """Say why a measurement cannot be used, "" if it can: it must be of a flux density that is more than its error."""
+    if not _LEAST_JY <= m.flux_jy <= _MOST_JY:
+        return f"the flux density {m.flux_jy:g} Jy is not between {_LEAST_JY:g} and {_MOST_JY:g} Jy"
+    if m.error_jy is not None and not _LEAST_RELATIVE <= m.error_jy / m.flux_jy < 1:
+        return f"the error {m.error_jy:g} Jy of {m.flux_jy:g} Jy is not between {_LEAST_RELATIVE:g} of it and all of it"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from atacal.errors import ArgumentError, CatalogueError, NoSuchTable
-from atacal.flux.catalogue import Catalogue, CatalogueSource, Measurement
+from atacal.flux.catalogue import Catalogue, CatalogueSource, Measurement, why_useless
 from atacal.flux.dates import day_of_mjd, parse_day
 from atacal.flux.source_names import spelled
 
@@ -199,12 +199,15 @@ def _measured(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], fil
         names = [n.strip() for n in re.split(r"[;|=]", str(row[found["name"].name])) if n.strip()]
         if not names:
             raise CatalogueError(f"{where}: the source has no name ({found['name'].name} is empty)")
-        yield names, _position(found, row, where), Measurement(
+        measured = Measurement(
             _day(found, row, where),
             _value(found["freq"], row, where, _hertz),
             _value(found["flux"], row, where, _jansky),
             _error(found.get("error"), row, where),
-        )  # fmt: skip
+        )
+        if why := why_useless(measured):
+            raise CatalogueError(f"{where}: {why}")
+        yield names, _position(found, row, where), measured
 
 
 def _value(column: _Column, row: Mapping[str, Any], where: str, convert: Callable[[float, str], float]) -> float:

@@ -88,7 +88,7 @@ def test_a_measurement_of_ones_own():
     assert (found["fluxDensity"], found["meanAge"]) == (pytest.approx(5.0), 0.0)
     with pytest.raises(ArgumentError, match="lowbandFlux, lowbandFrequency, lowbandUncertainty and lowbandDate belong"):
         getALMAFlux("J1733-1304", 97.0, **own)
-    with pytest.raises(ArgumentError, match="must be positive"):
+    with pytest.raises(ArgumentError, match="the flux density -5 Jy is not between"):
         getALMAFlux("J1733-1304", 97.0, lowbandDate="20170926", **own | {"lowbandFlux": -5.0})
 
 

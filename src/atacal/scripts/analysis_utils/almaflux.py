@@ -17,7 +17,7 @@ import numpy as np
 
 from atacal.errors import ArgumentError, CatalogueError, EmptySelection, UnknownSource
 from atacal.flux.alma_flux import BANDS_GHZ, FluxEstimate, estimate
-from atacal.flux.catalogue import Measurement
+from atacal.flux.catalogue import Measurement, why_useless
 from atacal.flux.command import describe
 from atacal.flux.dates import day_of_mjd, parse_day, today
 from atacal.flux.lookup import CATALOGUE_VARIABLE, Lookup
@@ -274,9 +274,10 @@ def _given(
     assert flux is not None
     assert uncertainty is not None
     assert date is not None
-    if not flux > 0 or not uncertainty > 0:
-        raise ArgumentError(f"{band}Flux={flux!r}, {band}Uncertainty={uncertainty!r}: they must be positive")
-    return Measurement(parse_day(date, f"{band}Date"), _hertz(frequency), float(flux), float(uncertainty))
+    given = Measurement(parse_day(date, f"{band}Date"), _hertz(frequency), float(flux), float(uncertainty))
+    if why := why_useless(given):
+        raise ArgumentError(f"{band}Flux={flux!r}, {band}Uncertainty={uncertainty!r}: {why}")
+    return given
 
 
 def _band(m: Measurement) -> int:
