@@ -173,8 +173,8 @@ def estimate(
     _check(lowband, highband, fit, interpolate_from, freq_hz, day_window, trials, ignore_low, ignore_high)
     if not abs(default_index) <= _STEEPEST or not 0 <= default_index_error <= _STEEPEST:
         raise ArgumentError(
-            f"the spectral index {default_index} +- {default_index_error}: it lies between -{_STEEPEST} and {_STEEPEST}, "
-            "with an error that is not negative"
+            f"the spectral index {default_index} +- {default_index_error}: it lies between -{_STEEPEST} and "
+            f"{_STEEPEST}, with an error that is not negative"
         )
     every_low = [] if ignore_low else of_band(source, lowband, date)
     every_high = [] if ignore_high else of_band(source, highband, date)
