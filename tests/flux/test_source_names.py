@@ -81,6 +81,17 @@ def test_a_name_of_two_sources():
         two.find("J0538-4405")
 
 
+def test_a_name_without_a_letter_is_not_guessed():
+    """0537-441 is J0538-4405 by B1950, and would be another source by J2000 if there is one."""
+    there = CatalogueSource(("J0537-4408",), (84.375, -44.14), ())
+    both = Catalogue("both.csv", (*PLACED.sources, there))
+    with pytest.raises(UnknownSource, match="'0537-441' can be J0538-4405, J0537-4408"):
+        both.find("0537-441")
+    assert both.find("B0537-441").name == "J0538-4405"
+    assert both.find("J0537-441").name == "J0537-4408"
+    assert both.find("0537-4408").name == "J0537-4408"
+
+
 def test_common_names_meet_in_a_catalogue_of_common_names():
     catalogue = Catalogue("c", (CatalogueSource(("3C 274",), None, ()), CatalogueSource(("BL Lac",), None, ())))
     assert catalogue.find("M87").name == "3C 274"

@@ -112,7 +112,7 @@ class Catalogue:
         """Return the source that a name or a position means.
 
         Names count however they are spelled; common names (3C 279) and names of B1950 are those of the source at that
-        place; so are names with fewer digits.
+        place; so are names with fewer digits. A name without a letter can be of J2000 or B1950.
 
         Parameters
         ----------
@@ -131,11 +131,10 @@ class Catalogue:
         at = position(who)
         if at is not None:
             return self.nearest(at, tolerance_arcsec=tolerance_arcsec)
-        found = [s for s in self.sources if s.is_called(who)]
+        found = [s for s in self.sources if s.is_called(who)] or [s for s in self.sources if s.is_called(f"J{who}")]
         places = boxes(who)
-        for equinox in ("J2000", "B1950"):
-            if not found:
-                found = [s for s in self.sources if any(s.lies_in(b) for b in places if b.equinox == equinox)]
+        if not found:
+            found = [s for s in self.sources if any(s.lies_in(b) for b in places)]
         if not found and adjacent:
             found = [s for s in self.sources if any(s.lies_in(b, slack=1.0) for b in places)]
         if len(found) == 1:
