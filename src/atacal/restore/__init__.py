@@ -1,1 +1,1 @@
-"""Restore a delivered ALMA directory: raw data, calibration tables, flag versions and ``calapply.txt`` applied again."""
+"""Restore a delivered ALMA directory: raw data, calibration tables, flag versions and ``calapply.txt`` applied."""
