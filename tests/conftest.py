@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("atacal", deadline=None)  # a busy machine is no failure
+settings.load_profile("atacal")
 
 
 @pytest.fixture(scope="session")
