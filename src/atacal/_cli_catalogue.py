@@ -13,7 +13,7 @@ from typing import Any
 from atacal.tasks import task_names
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Whole runs": ("calibrate", "demo", "simulate"),
+    "Whole runs": ("calibrate", "restore", "demo", "simulate"),
     "Import": ("importasdm",),
     "Look at data": ("listobs", "plotms", "plotants"),
     "Flag": ("flagdata", "flagcmd", "flagmanager"),
@@ -26,7 +26,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 
 _HERE = Path(__file__).parent
-_BESIDE_TASKS = {"calibrate": "recipe", "demo": "recipe", "simulate": "simulate", "flux": "flux"}
+_BESIDE_TASKS = {
+    "calibrate": "recipe", "restore": "scripts", "demo": "recipe", "simulate": "simulate", "flux": "flux",
+}  # fmt: skip
 """Commands that are no CASA tasks, and the packages of atacal that have them."""
 
 

@@ -91,3 +91,7 @@ class BdfError(AsdmError):
 
 class ServiceError(AtacalError, ConnectionError):
     """A service on the network does not answer, or answers with something else."""
+
+
+class RestoreError(AtacalError):
+    """A delivered ALMA directory lacks a piece that restoring needs, or has one that cannot be read."""

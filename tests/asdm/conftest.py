@@ -43,6 +43,10 @@ class Tiny:
     """Coefficients of the directions; 0: there is no ephemeris."""
     field_time: bool = True
     frame: str = "J2000"
+    scan_intents: tuple[str, str] = ("CALIBRATE_PHASE CALIBRATE_WVR", "CALIBRATE_PHASE CALIBRATE_WVR")
+    """Two of each scan."""
+    signal: float = 0.0
+    """What every baseline sees, beside noise of 1000."""
     extra: dict[str, list[list[tuple[str, str]]]] = field(default_factory=dict)
     seed: int = 1
 
@@ -437,7 +441,9 @@ class Writer:
                 words = self.rng.choice(np.array([0, 0, 1, 2, 3, 4, 1 << 31], np.uint32), size_flags)
                 data["flags"] = words
             if has_cross:
-                data["crossData"] = (self.rng.normal(size=size_cross) * 1000).astype(dtype)
+                cross = self.rng.normal(size=size_cross) * 1000
+                cross[::2] += t.signal  # the real parts
+                data["crossData"] = cross.astype(dtype)
             if has_auto:
                 data["autoData"] = self.rng.normal(size=size_auto).astype("f4")
             if t.zero_lags:
@@ -524,7 +530,7 @@ class Writer:
                     ("endTime", begin + 2 * length + 6 * NS),
                     ("numIntent", 2),
                     ("numSubscan", 2),
-                    ("scanIntent", "1 2 CALIBRATE_PHASE CALIBRATE_WVR"),
+                    ("scanIntent", f"1 2 {t.scan_intents[scan - 1]}"),
                     ("calDataType", "1 2 NONE WVR"),
                     ("calibrationOnLine", "1 2 true false"),
                     ("numField", 1),

@@ -1,1 +1,1 @@
-"""Restore a delivered ALMA directory: raw data, calibration tables, flag versions and ``calapply.txt`` applied."""
+"""Restore a delivered ALMA directory: raw data, tables, flag versions and ``calapply.txt`` applied again."""
