@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -43,9 +42,3 @@ def delivered(delivery: ModuleType, delivered_original, tmp_path: Path):
 def member(delivered) -> Path:
     """The fresh copy's member directory."""
     return delivered.member
-
-
-@pytest.fixture
-def no_writes_of(member: Path) -> Callable[[], None]:
-    """Check that nothing was written into the member directory: no ``calibrated``."""
-    return lambda: (_ for _ in ()).throw(AssertionError) if (member / "calibrated").exists() else None

@@ -98,7 +98,7 @@ class Products:
         RestoreError
             If a table is in none, an archive is damaged, or archives of two sessions have it.
         """
-        archives = self._archives(session or self.entry(block).session)
+        own, archives = self._archives(session or self.entry(block).session)
         found: dict[str, Path] = {}
         missing = []
         for name in dict.fromkeys(names):
@@ -107,7 +107,7 @@ class Products:
             if not having and not unpacked:
                 missing.append(name)
                 continue
-            preferred = archives[:1] if having[:1] == archives[:1] else having
+            preferred = [a for a in having if a in own] or having
             if len(preferred) > 1:
                 raise RestoreError(
                     f"{block}: calibration table {name} is in {' and in '.join(map(str, having))}; keep the one that "
@@ -122,13 +122,12 @@ class Products:
             )
         return found
 
-    def _archives(self, session: str) -> list[Path]:
-        """List the archives of calibration tables, the session's first."""
+    def _archives(self, session: str) -> tuple[list[Path], list[Path]]:
+        """List the session's archives of calibration tables, and all."""
         found = [p for ending in ENDINGS for p in self._matching(f".caltables{ending}")]
         named = self.manifest.caltables.get(session, "") if self.manifest else ""
         own = [p for p in found if named and (p.name == named or p.name.endswith(f".{named}"))]
-        own = own or [p for p in found if session and f".{session}.caltables." in f".{p.name}"]
-        return list(dict.fromkeys([*own, *found]))
+        return own or [p for p in found if session and f".{session}.caltables." in f".{p.name}"], found
 
     def _names(self, archive: Path) -> list[str]:
         if archive not in self._contents:
