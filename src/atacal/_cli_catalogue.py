@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 _HERE = Path(__file__).parent
 _BESIDE_TASKS = {
-    "calibrate": "recipe", "restore": "scripts", "demo": "recipe", "simulate": "simulate", "flux": "flux",
+    "calibrate": "recipe", "restore": "restore", "demo": "recipe", "simulate": "simulate", "flux": "flux",
 }  # fmt: skip
 """Commands that are no CASA tasks, and the packages of atacal that have them."""
 

@@ -10,13 +10,14 @@ import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from casacore.tables import table
 
 from atacal.errors import ArgumentError, RestoreError, TableExists
 from atacal.restore import block as block_module
+from atacal.restore import restore
 from atacal.restore.manifest import format_manifest, read_manifest
-from atacal.scripts.member import restore
 from atacal.tasks import flagmanager, split
 
 ONE, TWO = "uid___A002_X1_X1", "uid___A002_X1_X2"
@@ -67,7 +68,7 @@ def test_finished_blocks_stay_and_the_rest_can_follow(delivered, delivery):
 @pytest.mark.parametrize("step", ["_put_tables", "_restore_flags", "_apply", "put"])
 def test_a_killed_run_leaves_no_half_block_and_can_be_repeated(delivered, delivery, step):
     code = (
-        "import os, sys; from atacal.restore import block; from atacal.scripts.member import restore\n"
+        "import os, sys; from atacal.restore import block; from atacal.restore import restore\n"
         f"block.{step} = lambda *a: os._exit(9)\n"
         "restore(sys.argv[1], blocks=sys.argv[2])"
     )
@@ -231,6 +232,21 @@ def test_flags_of_other_data(member):
     with pytest.raises(RestoreError, match=rf"{ONE}: .*no flag version Other; it has Pipeline_Final"):
         restore(str(member), blocks=ONE, flagversion="Other")
     assert tidy(member)
+
+
+def test_flags_of_rows_in_another_order(delivered, delivery, tmp_path):
+    ms = tmp_path / f"{ONE}.ms"
+    shutil.copytree(delivered.original / ms.name, ms)
+    with table(str(ms), ack=False, readonly=False) as tab, tab.query("DATA_DESC_ID==1", sortlist="TIME DESC") as rows:
+        rows.putcol("FLAG", rows.getcol("FLAG")[::-1, ...])
+        rows.putcol("FLAG", np.roll(rows.getcol("FLAG"), 3, axis=0))
+    flagmanager(str(ms), "save", "Pipeline_Final", comment="Final pipeline flags")
+    delivery.pack_flags(ms, delivered.member / "calibration" / f"{ONE}.ms.flagversions.tgz")
+    result = restore(str(delivered.member))
+    first, second = result.blocks
+    assert "autocorrelations are not flagged in Pipeline_Final" in first.notes[0]
+    assert second.notes == []
+    assert first.notes[0] in str(result)
 
 
 def test_data_that_were_rescaled(member, delivered, delivery):

@@ -137,7 +137,7 @@ def test_products_beside_the_raw_data(working, delivery, delivered_original):
     [
         ({"vis": []}, "names no execution block"),
         ({"vis": [ONE], "session": ["a", "b"]}, "session has 2 values for 1 blocks"),
-        ({"vis": [ONE], "hanning": True}, "unknown parameters hanning"),
+        ({"vis": [ONE], "dryrun": True}, "dryrun=True is not possible"),
     ],
 )
 def test_arguments(working, given, said):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from atacal.caltables.folder import replacing
-from atacal.errors import AtacalError, InvalidTable, RestoreError, TableExists, WriteError
+from atacal.errors import AtacalError, EmptySelection, InvalidTable, RestoreError, TableExists, WriteError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.restore.archives import contents, unpack
 from atacal.restore.calapply import Application, read_calapply
@@ -75,6 +75,8 @@ class Restored:
         For each call of applycal: field, intent, spw, and fractions of the visibilities flagged before and after it.
     split : str
         The calibrated science spws as a MeasurementSet of their own, if that was asked for.
+    notes : list of str
+        What is strange about it.
     done_before : bool
         An earlier run had brought it back.
     """
@@ -85,6 +87,7 @@ class Restored:
     tables: list[str]
     applied: list[dict[str, Any]] = field(default_factory=list)
     split: str = ""
+    notes: list[str] = field(default_factory=list)
     done_before: bool = False
 
 
@@ -148,13 +151,13 @@ def restore_block(plan: Plan, folder: Path, importing: Import, *, overwrite: boo
         )
     _put_tables(plan, folder)
     if plan.raw is None:
-        _restore_flags(plan, ms)
-        restored = _report(plan, ms, _apply(plan, ms, folder))
+        notes = _restore_flags(plan, ms)
+        restored = _report(plan, ms, _apply(plan, ms, folder), notes)
     else:
         with beside(folder, plan.block) as work:
             _import(plan, work, importing)
-            _restore_flags(plan, work / ms.name)
-            restored = _report(plan, ms, _apply(plan, work / ms.name, folder))
+            notes = _restore_flags(plan, work / ms.name)
+            restored = _report(plan, ms, _apply(plan, work / ms.name, folder), notes)
             report.unlink(missing_ok=True)
             for name in (f"{ms.name}.flagversions", ms.name):
                 put(work / name, folder / name)
@@ -177,8 +180,10 @@ def _earlier(ms: Path, report: Path) -> Restored | None:
     return kept
 
 
-def _report(plan: Plan, ms: Path, applied: list[dict[str, Any]]) -> Restored:
-    return Restored(plan.block, str(ms), plan.flagversion, sorted(plan.tables), applied)
+def _report(plan: Plan, ms: Path, applied: list[dict[str, Any]], notes: list[str]) -> Restored:
+    for note in notes:
+        log.warning("%s", note)
+    return Restored(plan.block, str(ms), plan.flagversion, sorted(plan.tables), applied, notes=notes)
 
 
 def _put_tables(plan: Plan, folder: Path) -> None:
@@ -219,7 +224,7 @@ def _import(plan: Plan, work: Path, importing: Import) -> None:
         shutil.rmtree(asdm)
 
 
-def _restore_flags(plan: Plan, ms: Path) -> None:
+def _restore_flags(plan: Plan, ms: Path) -> list[str]:
     """Put the delivery's flag versions in the place of those beside the MeasurementSet, and restore the final one."""
     from atacal.flags.backup import list_versions, restore_version
 
@@ -240,6 +245,26 @@ def _restore_flags(plan: Plan, ms: Path) -> None:
             f"{plan.block}: flag version {plan.flagversion} of {plan.flagversions} does not fit the data "
             f"imported: {error}. Were the raw data imported in another way (ocorr_mode), or are they of another block?"
         ) from error
+    return _strange_flags(plan, ms)
+
+
+def _strange_flags(plan: Plan, ms: Path) -> list[str]:
+    """Say so if autocorrelations are not flagged: the pipeline flags all, and a version's rows have only numbers."""
+    from atacal.tasks.flagdata import flagdata
+
+    spws = ",".join(dict.fromkeys(a.spw for a in plan.applications if a.spw))
+    try:
+        counts = flagdata(str(ms), mode="summary", spw=spws, antenna="*&&&")
+    except EmptySelection:
+        return []
+    left = counts["total"] - counts["flagged"]
+    if not left:
+        return []
+    return [
+        f"{plan.block}: {100 * left / counts['total']:.1f} % of the autocorrelations are not flagged in "
+        f"{plan.flagversion}, and the pipeline flags all: its flags may belong to rows in another order (of another "
+        "importer). Look at the data before they are used"
+    ]
 
 
 def _apply(plan: Plan, ms: Path, tables: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,8 @@ from atacal.restore.manual import prepare_manual
 from atacal.restore.places import link, make_folder, put
 
 log = logging.getLogger("atacal")
+_LEFT_OUT = 3
+"""Exit code of a script in which only pictures and reports were left out."""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class RestoredMember:
                     f"  {one['field']}  {one['intent'] or 'all intents'}  spw {one['spw'] or 'all'}: "
                     f"{one['tables']} tables, flagged {before:.2f} % before, {after:.2f} % after"
                 )
+            lines += [f"  {note}" for note in block.notes]
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 
@@ -86,7 +91,8 @@ def restore(
     spw : str
         Spectral windows to split. Empty: those of more than 4 channels that targets were observed in.
     spacesaving : int
-        As scriptForPI's SPACESAVING. 0, 1: keep everything; 2 and more, with split: delete ``X.ms`` after it.
+        As scriptForPI's SPACESAVING: 0 keeps everything, 1 deletes ``X.ms.split`` of blocks calibrated by hand, 2 and
+        more also ``X.ms`` when it has been split.
     ocorr_mode : str
         What is imported: ``ca`` (cross- and autocorrelations), as the pipeline does, or ``co``, ``ao``. The delivered
         flags fit only what the pipeline has imported.
@@ -116,10 +122,10 @@ def restore(
         raise ArgumentError(f"restore: spw={spw!r} is what split copies; set split=True")
     if not isinstance(spacesaving, int) or spacesaving < -1:
         raise ArgumentError(f"restore: spacesaving={spacesaving!r}; it is a number of -1 or more")
-    if spacesaving >= 2 and not split:
-        raise ArgumentError(f"restore: spacesaving={spacesaving} would delete the calibrated data; set split=True")
     delivery = open_delivery(member_dir)
     chosen = delivery.chosen(_names(blocks))
+    if spacesaving >= 2 and not split and any(b in delivery.pipeline for b in chosen):
+        raise ArgumentError(f"restore: spacesaving={spacesaving} would delete the calibrated data; set split=True")
     plans = {
         b: plan_block(
             b, delivery.products, delivery.raw(b), flagversion=flagversion, without_renorm=without_renorm
@@ -208,11 +214,13 @@ def _manual(delivery: Delivery, block: str, calibrated: Path, spacesaving: int, 
 
 
 def _run_script(script: Path, folder: Path) -> None:
-    try:
-        from atacal.scripts.runner import run_script
-    except ImportError as error:
+    """Run a script of a manual calibration in its folder: ``atacal run``, in a process of its own."""
+    words = ["run", str(script.absolute()), "--applyonly", "--cwd", str(folder.absolute())]
+    sys.stdout.flush()
+    # what the script prints must not mix with the result that is printed at the end
+    ended = subprocess.run([sys.executable, "-m", "atacal", *words], stdout=sys.stderr.fileno(), check=False)
+    if ended.returncode not in (0, _LEFT_OUT):
         raise RestoreError(
-            f"{script} calibrates by hand; this atacal cannot run scripts. {folder} is ready for it: run it there with "
-            "applyonly=True"
-        ) from error
-    run_script(script, folder=folder, names={"applyonly": True})
+            f"{script} did not end well (exit code {ended.returncode}); what it said is above. When that is mended, "
+            f"`atacal {' '.join(words)} --resume` goes on, and restore after it"
+        )
