@@ -33,6 +33,14 @@ def manifest_path(member: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("written", "selected"),
+    [("", "*&*"), ("0~41", "*&*"), ("0~20,22~41", "*&*"), ("DV01", "DV01"), ("0~3&*", "0~3&*")],
+)
+def test_baselines_that_are_calibrated(written, selected):
+    assert block_module._cross(written) == selected
+
+
 def test_what_comes_back_is_what_was_delivered(delivered, delivery):
     result = restore(str(delivered.member))
     assert [b.block for b in result.blocks] == [ONE, TWO]
@@ -89,6 +97,12 @@ def test_an_error_in_the_middle_leaves_nothing_under_a_results_name(member, monk
         restore(str(member), blocks=ONE)
     assert not (member / "calibrated" / "working" / f"{ONE}.ms").exists()
     assert tidy(member)
+    monkeypatch.undo()
+    restore(str(member), blocks=ONE)
+    monkeypatch.setattr(block_module, "_apply", fails)
+    with pytest.raises(RestoreError, match="halfway"):
+        restore(str(member), blocks=ONE, overwrite=True)
+    assert restore(str(member), blocks=ONE).blocks[0].done_before  # the earlier one stays
 
 
 def test_a_measurementset_that_is_not_its_own_stays(member):
@@ -97,6 +111,24 @@ def test_a_measurementset_that_is_not_its_own_stays(member):
     with pytest.raises(TableExists, match="overwrite=True"):
         restore(str(member), blocks=ONE)
     assert stranger.is_dir()
+
+
+def test_what_is_where_the_results_link_will_be_stays(member):
+    (member / "calibrated" / f"{ONE}.ms").mkdir(parents=True)
+    with pytest.raises(TableExists, match="was not made by restore"):
+        restore(str(member))
+    assert not (member / "calibrated" / "working").exists()
+
+
+def test_another_split_than_the_one_that_is_there(member):
+    restore(str(member), blocks=ONE, split=True)
+    result = restore(str(member), blocks=ONE, split=True)
+    assert result.blocks[0].done_before
+    with pytest.raises(TableExists, match="overwrite=True"):
+        restore(str(member), blocks=ONE, split=True, spw="1")
+    restore(str(member), blocks=ONE, split=True, spw="1", overwrite=True)
+    with pytest.raises(TableExists, match=r"with other spws than \[2\]"):
+        restore(str(member), blocks=ONE, split=True)
 
 
 def test_split_and_saving_space(delivered, delivery, tmp_path):

@@ -115,6 +115,19 @@ def test_scripts_that_repair_the_import_first(working, delivery, delivered_origi
     assert f"{ONE}.ms is there" in caplog.text
 
 
+def test_what_was_stopped_is_not_finished(working, monkeypatch):
+    names_of_scripts.hif_restoredata(vis=[TWO])
+    assert (working / f"{TWO}.ms.restored.json").is_file()
+
+    def stops(*args):
+        raise RestoreError("stopped")
+
+    monkeypatch.setattr("atacal.restore.block._apply", stops)
+    with pytest.raises(RestoreError, match="stopped"):
+        names_of_scripts.hif_restoredata(vis=[TWO])
+    assert not (working / f"{TWO}.ms.restored.json").exists()
+
+
 def test_in_the_script_folder_of_a_delivery(working, delivery, delivered_original, monkeypatch):
     member = working.parents[1]
     shutil.rmtree(member / "calibrated")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -151,6 +152,7 @@ def restore_block(plan: Plan, folder: Path, importing: Import, *, overwrite: boo
         )
     _put_tables(plan, folder)
     if plan.raw is None:
+        report.unlink(missing_ok=True)  # what is changed in place is not finished until the end
         notes = _restore_flags(plan, ms)
         restored = _report(plan, ms, _apply(plan, ms, folder), notes)
     else:
@@ -277,7 +279,7 @@ def _apply(plan: Plan, ms: Path, tables: Path) -> list[dict[str, Any]]:
     for number, one in enumerate(plan.applications, 1):
         where = f"{plan.block}, call {number} of {len(plan.applications)} of applycal"
         intent = select_intents(one.intent, metadata.state_intents, where)
-        antenna = _cross(one.antenna, len(metadata.antennas))
+        antenna = _cross(one.antenna)
         given: dict[str, Any] = dict(one.selection)
         try:
             report = applycal(
@@ -301,9 +303,9 @@ def _apply(plan: Plan, ms: Path, tables: Path) -> list[dict[str, Any]]:
     return done
 
 
-def _cross(antenna: str, count: int) -> str:
-    """Select cross-correlations where the pipeline's line names all antennas, as its applycal does."""
-    return "*&*" if antenna in ("", f"0~{count - 1}") else antenna
+def _cross(antenna: str) -> str:
+    """Select all cross-correlations, as the pipeline does whatever ids its line has; people's words count."""
+    return "*&*" if re.fullmatch(r"[\d~, ]*", antenna) else antenna
 
 
 def science_spws(ms: Path) -> list[int]:
@@ -326,12 +328,18 @@ def split_science(ms: Path, output: Path, spw: str = "", *, overwrite: bool = Fa
     """
     from atacal.tasks.split import split
 
-    if output.exists() and not overwrite:
-        return
+    if output.exists() and not overwrite and spw:
+        raise TableExists(f"{output} is there; replace it with overwrite=True")
     spws: Sequence[int] = [] if spw else science_spws(ms)
     if not spw and not spws:
         raise RestoreError(
             f"{ms} has no spw with more than 4 channels that targets were observed in; name the spws with spw"
         )
+    if output.exists() and not overwrite:
+        with MeasurementSet(ms) as whole, MeasurementSet(output) as part:
+            wanted = [whole.metadata.spws[s].chan_freq_hz.tolist() for s in spws]
+            if [s.chan_freq_hz.tolist() for s in part.metadata.spws] == wanted:
+                return
+        raise TableExists(f"{output} is there, with other spws than {spws} of {ms}; replace it with overwrite=True")
     with replacing(output) as temporary:
         split(str(ms), str(temporary), spw=spw or ",".join(map(str, spws)), datacolumn="corrected")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atacal.errors import ArgumentError, RestoreError
+from atacal.errors import ArgumentError, RestoreError, TableExists
 from atacal.restore.block import ASIS, FINAL_FLAGS, Import, Plan, Restored, plan_block, restore_block, split_science
 from atacal.restore.delivery import Delivery, open_delivery
 from atacal.restore.manual import prepare_manual
@@ -136,6 +136,7 @@ def restore(
     for block in chosen:
         delivery.raw(block)
     calibrated = Path(output) if output else delivery.member / "calibrated"
+    _require_free(calibrated, [] if split else list(plans))
     make_folder(calibrated)
     result = RestoredMember(str(delivery.member), str(calibrated), notes=_notes(delivery, plans, without_renorm))
     for note in result.notes:
@@ -148,6 +149,14 @@ def restore(
             done = _manual(delivery, block, calibrated, spacesaving, overwrite)
         result.blocks.append(done)
     return result
+
+
+def _require_free(calibrated: Path, blocks: Sequence[str]) -> None:
+    """Raise if something else is where a link to a block's result will be."""
+    for block in blocks:
+        path = calibrated / f"{block}.ms"
+        if path.exists() and not path.is_symlink():
+            raise TableExists(f"{path} is there, and was not made by restore; move it away, or choose another output")
 
 
 def _names(blocks: str | Sequence[str]) -> list[str]:
