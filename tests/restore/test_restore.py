@@ -197,7 +197,7 @@ def test_raw_data_are_missing(member):
     [
         ("*X1_X1.ms.flagversions.tgz", rf"{ONE}: its flag versions are not there; looked for {ONE}\.ms\.flagversions"),
         ("*X1_X1.ms.calapply.txt", rf"{ONE}: its calls of applycal are not there; looked for {ONE}\.ms\.calapply\.txt"),
-        ("*session_1*", rf"{ONE}: calibration tables {ONE}\.ms\.h_tsyscal.*not there; looked in .*session_2"),
+        ("*session_1*", rf"{ONE}: calibration tables {ONE}\.ms\.h_tsyscal.*not there: looked in .*session_2"),
         ("*caltables*", rf"{ONE}: calibration tables {ONE}\.ms\.h_tsyscal.*no \*\.caltables\.tgz in .*calibration \("),
     ],
 )

@@ -115,10 +115,11 @@ class Products:
                 )
             found[name] = (preferred or unpacked)[0]
         if missing:
-            where = ", ".join(str(a) for a in archives) or f"no *.caltables.tgz in {self._folders_said()}"
+            looked = f"looked in {', '.join(map(str, archives))}"
+            where = looked if archives else f"there is no *.caltables.tgz in {self._folders_said()}"
             raise RestoreError(
                 f"{block}: calibration tables {', '.join(missing)}, which {self.calapply(block).name} applies, are not "
-                f"there; looked in {where}"
+                f"there: {where}"
             )
         return found
 
