@@ -49,8 +49,12 @@ def test_what_comes_back_is_what_was_delivered(delivered, delivery):
         assert ms.is_symlink()
         assert os.readlink(ms) == f"working/{one.block}.ms"
         assert delivery.differences(original, ms) == []
-        with table(str(ms), ack=False) as tab:
+        with table(str(ms), ack=False) as tab, table(f"{ms}/HISTORY", ack=False) as history:
             assert "CORRECTED_DATA" in tab.colnames()
+            told = [m for m in history.getcol("MESSAGE") if m.startswith(("vis ", "taskname"))]
+        final = delivered.member / "calibrated" / "working" / f"{one.block}.ms"
+        calls = ["taskname=applycal", f'vis         = "{final}"']
+        assert told == ["taskname=importasdm", calls[1], "taskname=restore", *calls, *calls]
         assert [v["name"] for k, v in flagmanager(str(ms)).items() if k != "MS"] == ["Pipeline_Final"]
         assert [a["intent"] for a in one.applied] == ["PHASE", "TARGET,CHECK"]
         assert [a["tables"] for a in one.applied] == [4, 3]
@@ -142,6 +146,8 @@ def test_split_and_saving_space(delivered, delivery, tmp_path):
         assert spws.getcol("NUM_CHAN").tolist() == [8]  # the spw of four channels is none for science
     split(str(delivered.original / f"{ONE}.ms"), str(tmp_path / "expected.ms"), spw="2")
     assert delivery.differences(tmp_path / "expected.ms", cal) == []
+    with table(f"{cal}/HISTORY", ack=False) as history:
+        assert f'outputvis   = "{cal}"' in history.getcol("MESSAGE")
     again = restore(str(delivered.member), output=str(out), blocks=ONE, split=True, spacesaving=2)
     assert again.blocks[0].done_before
     chosen = restore(str(delivered.member), output=str(out / "b"), blocks=ONE, split=True, spw="1")
@@ -286,7 +292,7 @@ def test_data_that_were_rescaled(member, delivered, delivery):
     path.write_text(path.read_text().replace('apply="False"', 'apply="True"'))
     assert all(b.renormalized for b in read_manifest(path).blocks)
     assert format_manifest(read_manifest(path)) == path.read_text()
-    refused(member, rf"{ONE}: .*hifa_renorm.*without_renorm=True")
+    refused(member, rf"{ONE}: .*hifa_renorm.*--without-renorm")
     result = restore(str(member), blocks=ONE, without_renorm=True)
     assert "these data are as before" in result.notes[0]
     assert delivery.differences(delivered.original / f"{ONE}.ms", Path(result.blocks[0].ms)) == []

@@ -58,3 +58,28 @@ def write_history(ms: str | os.PathLike[str], origin: str, messages: Sequence[st
                         tab.putcell(column, row0 + i, [""])
         except RuntimeError as error:
             raise WriteError(f"{path}: cannot be written: {error}") from error
+
+
+def renamed(ms: str | os.PathLike[str], old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:
+    """Put a MeasurementSet's final path in the place of that under which it was made, wherever HISTORY names it.
+
+    Parameters
+    ----------
+    ms : path
+        Where it is now.
+    old, new : path
+
+    Raises
+    ------
+    WriteError, TableLocked
+    """
+    path = os.path.join(ms, "HISTORY")
+    if not os.path.isdir(path):
+        return
+    with opened(path, writable=True) as tab:
+        try:
+            for row, message in enumerate(tab.getcol("MESSAGE") if tab.nrows() else []):
+                if os.fspath(old) in message:
+                    tab.putcell("MESSAGE", row, message.replace(os.fspath(old), os.fspath(new)))
+        except RuntimeError as error:
+            raise WriteError(f"{path}: cannot be written: {error}") from error

@@ -14,6 +14,7 @@ from typing import Any
 
 from atacal.caltables.folder import replacing
 from atacal.errors import AtacalError, EmptySelection, InvalidTable, RestoreError, TableExists, WriteError
+from atacal.ms.history import renamed, task_messages, write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.restore.archives import contents, unpack
 from atacal.restore.calapply import Application, read_calapply
@@ -106,7 +107,7 @@ def plan_block(
     if products.entry(block).renormalized and not without_renorm:
         raise RestoreError(
             f"{block}: {products.manifest_path} says that the pipeline rescaled its amplitudes after applycal "
-            "(hifa_renorm, apply=True); atacal cannot do that. without_renorm=True restores it as it was before"
+            "(hifa_renorm, apply=True); atacal cannot do that. `atacal restore --without-renorm` restores it as it was before"
         )
     path = products.calapply(block)
     applications = read_calapply(path)
@@ -160,6 +161,7 @@ def restore_block(plan: Plan, folder: Path, importing: Import, *, overwrite: boo
             _import(plan, work, importing)
             notes = _restore_flags(plan, work / ms.name)
             restored = _report(plan, ms, _apply(plan, work / ms.name, folder), notes)
+            renamed(work / ms.name, work / ms.name, ms)
             report.unlink(missing_ok=True)
             for name in (f"{ms.name}.flagversions", ms.name):
                 put(work / name, folder / name)
@@ -247,6 +249,8 @@ def _restore_flags(plan: Plan, ms: Path) -> list[str]:
             f"{plan.block}: flag version {plan.flagversion} of {plan.flagversions} does not fit the data "
             f"imported: {error}. Were the raw data imported in another way (ocorr_mode), or are they of another block?"
         ) from error
+    where = {"block": plan.block, "flagversion": plan.flagversion, "archive": str(plan.flagversions)}
+    write_history(ms, "restore", task_messages("restore", where))
     return _strange_flags(plan, ms)
 
 
@@ -343,3 +347,4 @@ def split_science(ms: Path, output: Path, spw: str = "", *, overwrite: bool = Fa
         raise TableExists(f"{output} is there, with other spws than {spws} of {ms}; replace it with overwrite=True")
     with replacing(output) as temporary:
         split(str(ms), str(temporary), spw=spw or ",".join(map(str, spws)), datacolumn="corrected")
+        renamed(temporary, temporary, output)
