@@ -107,7 +107,7 @@ def plan_block(
     if products.entry(block).renormalized and not without_renorm:
         raise RestoreError(
             f"{block}: {products.manifest_path} says that the pipeline rescaled its amplitudes after applycal "
-            "(hifa_renorm, apply=True); atacal cannot do that. `atacal restore --without-renorm` restores it as it was before"
+            "(hifa_renorm, apply=True), which atacal cannot do; `atacal restore --without-renorm` restores it as before"
         )
     path = products.calapply(block)
     applications = read_calapply(path)
