@@ -95,3 +95,11 @@ class ServiceError(AtacalError, ConnectionError):
 
 class RestoreError(AtacalError):
     """A delivered ALMA directory lacks a piece that restoring needs, or has one that cannot be read."""
+
+
+class ToolError(AtacalError, RuntimeError):
+    """A method of one of CASA's tools cannot do what a script asks of it."""
+
+
+class NoSuchMethod(AtacalError, AttributeError):
+    """A script calls a method that one of CASA's tools does not have here."""

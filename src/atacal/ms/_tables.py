@@ -1,6 +1,11 @@
 """Opening casacore tables, with errors that a person can use.
 
-Only ``ms/``, ``asdm/`` and ``caltables/`` import casacore, and they do it through this module.
+Only ``ms/``, ``asdm/``, ``caltables/``, ``flags/`` and ``scripts/`` import casacore, and they do it through this
+module.
+
+Within a process casacore keeps one object for all handles on a table. A script's tool may still hold a table when a
+task changes it: the task's files take the places of the old ones, which the kept object would go on reading. So
+whoever holds tables for long says so (`hold`), and gives way when anything else opens them.
 """
 
 from __future__ import annotations
@@ -10,12 +15,40 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from atacal.errors import InvalidTable, NoSuchTable, TableLocked, WriteError
 
 
-def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
+class Holder(Protocol):
+    """Something that keeps tables open from call to call and can open them again."""
+
+    def holds(self, path: str) -> bool:
+        """Whether a table (an absolute path) or a subtable of it is open."""
+
+    def give_way(self) -> None:
+        """Close what is open, all written, to open it again at the next call."""
+
+
+_holders: WeakSet[Any] = WeakSet()
+
+
+def hold(holder: Holder) -> None:
+    """Have a holder give way whenever a table that it holds, or the one above it, is opened by anything else."""
+    _holders.add(holder)
+
+
+def _make_way(name: str) -> None:
+    if not _holders:
+        return
+    path = os.path.realpath(name)
+    for holder in list(_holders):
+        if holder.holds(path):
+            holder.give_way()
+
+
+def open_table(path: str | os.PathLike[str], *, writable: bool = False, to_hold: bool = False) -> Any:
     """Open a casacore table.
 
     Parameters
@@ -25,6 +58,8 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
     writable : bool
         Open for writing. Locking is casacore's user locking with no wait: a table that another
         process has locked is an error, never a hang.
+    to_hold : bool
+        It is opened by one of those that `hold` tables: they do not give way to each other.
 
     Returns
     -------
@@ -43,6 +78,8 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False) -> Any:
         raise NoSuchTable(f"{name}: no such table{_neighbours(name)}")
     if not os.path.isfile(os.path.join(name, "table.dat")):
         raise InvalidTable(f"{name} is a folder but not a casacore table (it has no table.dat)")
+    if not to_hold:
+        _make_way(name)
     recover(name)
     if writable and not os.access(os.path.join(name, "table.dat"), os.W_OK):
         raise WriteError(f"{name} cannot be written: no permission")

@@ -1,1 +1,14 @@
-"""CASA's tools that scripts use (``tb``, ``ms``, ``msmd``, ``qa``, ``casalog`` ...), over atacal's own rooms."""
+"""CASA's tools that scripts use (``tb``, ``ms``, ``msmd``, ``qa``, ``casalog`` ...), over atacal's own rooms.
+
+Instances have the names of CASA's shell, classes those of ``casatools``; ``ms`` is both (`ms()` makes another).
+"""
+
+from atacal.scripts.tools._tool import Tool, methods
+from atacal.scripts.tools.factories import CASATOOLS, TASKINIT, casac, gentools
+from atacal.scripts.tools.log_tool import LogSink as logsink
+from atacal.scripts.tools.table_tool import Table as table
+
+tb = table()
+casalog = logsink()
+
+__all__ = ["CASATOOLS", "TASKINIT", "Tool", "casac", "casalog", "gentools", "logsink", "methods", "table", "tb"]
