@@ -6,9 +6,28 @@ Instances have the names of CASA's shell, classes those of ``casatools``; ``ms``
 from atacal.scripts.tools._tool import Tool, methods
 from atacal.scripts.tools.factories import CASATOOLS, TASKINIT, casac, gentools
 from atacal.scripts.tools.log_tool import LogSink as logsink
+from atacal.scripts.tools.measures_tool import Measures as measures
+from atacal.scripts.tools.quanta_tool import Quanta as quanta
 from atacal.scripts.tools.table_tool import Table as table
 
 tb = table()
+qa = quanta()
+me = measures()
 casalog = logsink()
 
-__all__ = ["CASATOOLS", "TASKINIT", "Tool", "casac", "casalog", "gentools", "logsink", "methods", "table", "tb"]
+__all__ = [
+    "CASATOOLS",
+    "TASKINIT",
+    "Tool",
+    "casac",
+    "casalog",
+    "gentools",
+    "logsink",
+    "me",
+    "measures",
+    "methods",
+    "qa",
+    "quanta",
+    "table",
+    "tb",
+]
