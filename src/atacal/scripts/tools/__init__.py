@@ -7,12 +7,14 @@ from atacal.scripts.tools._tool import Tool, methods
 from atacal.scripts.tools.factories import CASATOOLS, TASKINIT, casac, gentools
 from atacal.scripts.tools.log_tool import LogSink as logsink
 from atacal.scripts.tools.measures_tool import Measures as measures
+from atacal.scripts.tools.metadata_tool import MSMetaData as msmetadata
 from atacal.scripts.tools.quanta_tool import Quanta as quanta
 from atacal.scripts.tools.table_tool import Table as table
 
 tb = table()
 qa = quanta()
 me = measures()
+msmd = msmetadata()
 casalog = logsink()
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "me",
     "measures",
     "methods",
+    "msmd",
+    "msmetadata",
     "qa",
     "quanta",
     "table",

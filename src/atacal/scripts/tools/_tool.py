@@ -25,7 +25,7 @@ class Tool:
         super().__init_subclass__(**rest)
         for name, value in list(vars(cls).items()):
             if inspect.isfunction(value) and not name.startswith("_"):
-                setattr(cls, name, _told(value, tool or cls.tool))
+                setattr(cls, name, _told(value))
         if tool:
             cls.tool = tool
             TOOLS[tool] = cls
@@ -48,17 +48,17 @@ class Tool:
         return type(self)()
 
 
-def _told(method: Callable[..., Any], tool: str) -> Callable[..., Any]:
+def _told(method: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a method so that what casacore raises says which tool and method it was."""
 
     @functools.wraps(method)
-    def told(*args: Any, **kwargs: Any) -> Any:
+    def told(self: Tool, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(*args, **kwargs)
+            return method(self, *args, **kwargs)
         except AtacalError:
             raise
         except RuntimeError as error:
-            raise ToolError(f"{tool}.{method.__name__}: {error}") from error
+            raise ToolError(f"{self.tool}.{method.__name__}: {error}") from error
 
     return told
 

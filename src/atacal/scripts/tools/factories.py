@@ -9,10 +9,17 @@ from atacal.errors import NoSuchMethod
 from atacal.scripts.tools._tool import TOOLS, Tool
 from atacal.scripts.tools.log_tool import LogSink
 from atacal.scripts.tools.measures_tool import Measures
+from atacal.scripts.tools.metadata_tool import MSMetaData
 from atacal.scripts.tools.quanta_tool import Quanta
 from atacal.scripts.tools.table_tool import Table
 
-CASATOOLS: dict[str, type[Tool]] = {"table": Table, "quanta": Quanta, "measures": Measures, "logsink": LogSink}
+CASATOOLS: dict[str, type[Tool]] = {
+    "table": Table,
+    "msmetadata": MSMetaData,
+    "quanta": Quanta,
+    "measures": Measures,
+    "logsink": LogSink,
+}
 """Classes by their names in ``casatools`` (CASA 6) and ``casac`` (CASA 4 and 5)."""
 
 TASKINIT: dict[str, type[Tool]] = {f"{name}tool": TOOLS[name] for name in TOOLS if name != "casalog"}

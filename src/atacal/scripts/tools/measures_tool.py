@@ -65,9 +65,7 @@ class Measures(Tool, tool="me"):
         """Make a time: ``rf`` is UTC, TAI, LAST ...; ``v0`` a time such as ``2014/05/06/12:30``."""
         return self._made("epoch", rf, off, v0)
 
-    def direction(
-        self, rf: str = "J2000", v0: Any = "0deg", v1: Any = "90deg", off: Measure | None = None
-    ) -> Measure:
+    def direction(self, rf: str = "J2000", v0: Any = "0deg", v1: Any = "90deg", off: Measure | None = None) -> Measure:
         """Make a direction: two angles in a frame (J2000, ICRS, AZEL, GALACTIC ...), or a planet by its name."""
         return self._made("direction", rf, off, v0, v1)
 
@@ -110,7 +108,9 @@ class Measures(Tool, tool="me"):
             If it is not known (CASA returns an empty dictionary).
         """
         if name.upper() not in {n.upper() for n in self._me.get_observatories()}:
-            raise ToolError(f"me.observatory: {name!r} is not known; there are {', '.join(self._me.get_observatories())}")
+            raise ToolError(
+                f"me.observatory: {name!r} is not known; there are {', '.join(self._me.get_observatories())}"
+            )
         return _ordered(self._me.observatory(name))
 
     def obslist(self) -> list[str]:
@@ -167,7 +167,9 @@ class Measures(Tool, tool="me"):
 
     def tofrequency(self, rf: str, v0: Measure, rfq: Any) -> Measure:
         """Convert a Doppler shift and a rest frequency to a frequency."""
-        return self.frequency(rf, {"value": self._rest_hz(rfq, "tofrequency") * _ratio(v0, "tofrequency"), "unit": "Hz"})
+        return self.frequency(
+            rf, {"value": self._rest_hz(rfq, "tofrequency") * _ratio(v0, "tofrequency"), "unit": "Hz"}
+        )
 
     def torestfrequency(self, v0: Measure, d0: Measure) -> Measure:
         """Convert a frequency and a Doppler shift to the rest frequency."""
@@ -278,9 +280,9 @@ def _casacore(value: Any) -> Any:
     from casacore.quanta import quantity
 
     one = _qa.quantity(value)
-    if np.ndim(one["value"]):
+    if np.size(one["value"]) != 1:
         raise ToolError(f"me: {value!r} has several values; measures have one each")
-    return quantity(one["value"], one["unit"])
+    return quantity(float(np.ravel(one["value"])[0]), one["unit"])
 
 
 def _measure(v: Any, method: str) -> dict[str, Any]:
@@ -291,7 +293,8 @@ def _measure(v: Any, method: str) -> dict[str, Any]:
     for m in _PARTS[one["type"]]:
         if m not in one:
             raise ToolError(f"me.{method}: the measure {v!r} lacks {m}")
-        one[m] = _qa.quantity(one[m])
+        given = _qa.quantity(one[m])
+        one[m] = {"unit": given["unit"], "value": float(np.ravel(given["value"])[0])}
     return one
 
 

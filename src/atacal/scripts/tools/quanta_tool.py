@@ -145,9 +145,7 @@ class Quanta(Tool, tool="qa"):
 
     # ------------------------------------------------------------ writing
 
-    def time(
-        self, v: Any, prec: int = 0, form: str | Sequence[str] = (), showform: bool = False
-    ) -> list[str]:
+    def time(self, v: Any, prec: int = 0, form: str | Sequence[str] = (), showform: bool = False) -> list[str]:
         """Write times: one text for each value of the quantity.
 
         Parameters
@@ -164,16 +162,14 @@ class Quanta(Tool, tool="qa"):
         days = _convert(_as_time(_quantity(v)), "d")["value"]
         return [time_text(float(d), form, int(prec)) for d in np.atleast_1d(days)]
 
-    def angle(
-        self, v: Any, prec: int = 0, form: str | Sequence[str] = (), showform: bool = False
-    ) -> list[str]:
+    def angle(self, v: Any, prec: int = 0, form: str | Sequence[str] = (), showform: bool = False) -> list[str]:
         """Write angles, as `time` writes times; ``form='time'`` for hours, ``dig2`` for declinations."""
         angles = _convert(self.toangle(v), "rad")["value"]
         return [angle_text(float(a), form, int(prec)) for a in np.atleast_1d(angles)]
 
     def formxxx(self, v: Any, format: str = "dms", prec: int = 2) -> str:
         """Write an angle as ``dms``, ``hms``, ``deg``, ``rad`` or ``+deg``."""
-        return form_angle(float(_convert(self.toangle(v), "rad")["value"]), format, int(prec))
+        return form_angle(_one(_convert(self.toangle(v), "rad")), format, int(prec))
 
     def tos(self, v: Any, prec: int = 9) -> str:
         """Write a quantity with ``prec`` digits after the point."""
@@ -186,7 +182,7 @@ class Quanta(Tool, tool="qa"):
         """Return year, month, day, hour ... of a time."""
         import datetime as dt
 
-        mjd = float(_convert(_as_time(_quantity(v)), "d")["value"])
+        mjd = _one(_convert(_as_time(_quantity(v)), "d"))
         date = dt.date(1858, 11, 17) + dt.timedelta(days=int(np.floor(mjd)))
         seconds = (mjd - np.floor(mjd)) * 86400.0
         minutes, second = divmod(seconds, 60.0)
@@ -350,13 +346,19 @@ def _made(value: Any, unit: str) -> Quantity:
     return {"unit": unit, "value": np.asarray(value, np.float64) if np.ndim(value) else float(value)}
 
 
+def _one(given: Quantity) -> float:
+    """Return the number of a quantity that has to have one."""
+    if np.size(given["value"]) != 1:
+        raise ToolError(f"qa: {given!r} has several values; one is needed")
+    return float(np.ravel(given["value"])[0])
+
+
 def _quantity(v: Any, unit: str = "") -> Quantity:
     """Read a quantity in any of the forms that a script may give it in."""
     if isinstance(v, Mapping):
         if not {"value", "unit"} <= set(v):
             raise ToolError(f"qa: {dict(v)!r} is no quantity: it needs 'value' and 'unit'")
-        value = v["value"]
-        return _made(value[0] if isinstance(value, np.ndarray) and value.shape == (1,) else value, str(v["unit"]))
+        return _made(v["value"], str(v["unit"]))
     if isinstance(v, (str, np.str_)):
         return _read(str(v))
     try:
