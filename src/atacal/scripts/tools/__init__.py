@@ -8,12 +8,14 @@ from atacal.scripts.tools.factories import CASATOOLS, TASKINIT, casac, gentools
 from atacal.scripts.tools.log_tool import LogSink as logsink
 from atacal.scripts.tools.measures_tool import Measures as measures
 from atacal.scripts.tools.metadata_tool import MSMetaData as msmetadata
+from atacal.scripts.tools.ms_tool import MS as mstool
 from atacal.scripts.tools.quanta_tool import Quanta as quanta
 from atacal.scripts.tools.table_tool import Table as table
 
 tb = table()
 qa = quanta()
 me = measures()
+ms = mstool()
 msmd = msmetadata()
 casalog = logsink()
 
@@ -28,8 +30,10 @@ __all__ = [
     "me",
     "measures",
     "methods",
+    "ms",
     "msmd",
     "msmetadata",
+    "mstool",
     "qa",
     "quanta",
     "table",

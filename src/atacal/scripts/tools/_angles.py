@@ -110,10 +110,7 @@ def angle_text(rad: float, form: str | Sequence[str] = (), prec: int = 0) -> str
     if words & {"time", "tim"}:
         ticks = round(turns % 1.0 * 86400 * 10**decimals) % (86400 * 10**decimals)
         return _sexagesimal(ticks, decimals, ":", digits, clean="clean" in words)
-    if "dig2" in words:
-        folded = (turns + 0.5) % 1.0 - 0.5  # from -180 to 180 deg
-    else:
-        folded = turns
+    folded = (turns + 0.5) % 1.0 - 0.5 if "dig2" in words else turns  # from -180 to 180 deg
     ticks = round(abs(folded) * 1296000 * 10**decimals)
     lead = 2 if "dig2" in words else 3
     sign = "-" if folded < 0 else "+"

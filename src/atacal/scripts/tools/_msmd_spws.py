@@ -119,8 +119,9 @@ class MsmdSpws(MsmdBase):
         """Return the spws of some of ALMA's kinds, or all others with ``complement``.
 
         Kinds are CASA's: ``sqld`` by name; ``wvr`` by the name WVR#NOMINAL (by WVR if none has it); ``chavg`` has one
-        channel and no FULL_RES in its name; of the rest that have data descriptions ``fdm`` is less than 2 GHz wide, or
-        has 15 channels or more but none of TDM's numbers, or more than 256 times polarizations; ``tdm`` is what remains.
+        channel and no FULL_RES in its name. Of the rest that have data descriptions ``fdm`` is less than 2 GHz wide, or
+        has 15 channels or more but none of TDM's numbers, or more than 256 channels times polarizations; what remains
+        is ``tdm``.
         """
         kinds = self._kinds()
         chosen = {s for kind, on in zip(_KINDS, (chavg, fdm, sqld, tdm, wvr), strict=True) if on for s in kinds[kind]}

@@ -10,11 +10,13 @@ from atacal.scripts.tools._tool import TOOLS, Tool
 from atacal.scripts.tools.log_tool import LogSink
 from atacal.scripts.tools.measures_tool import Measures
 from atacal.scripts.tools.metadata_tool import MSMetaData
+from atacal.scripts.tools.ms_tool import MS
 from atacal.scripts.tools.quanta_tool import Quanta
 from atacal.scripts.tools.table_tool import Table
 
 CASATOOLS: dict[str, type[Tool]] = {
     "table": Table,
+    "ms": MS,
     "msmetadata": MSMetaData,
     "quanta": Quanta,
     "measures": Measures,
