@@ -9,6 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+LISTING = 15
+"""Level, below INFO, of log messages that hold what a task returns as text: for log files, not for terminals, where the
+command line prints the result."""
+
 
 def plain(value: Any) -> Any:
     """Turn a result into what JSON can carry.

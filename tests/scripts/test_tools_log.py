@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from atacal.errors import ToolError, WriteError
+from atacal.results import LISTING
 from atacal.scripts.tools import casalog, log_tool, logsink
-from atacal.tasks import fluxscale, gaincal, setjy
+from atacal.tasks import fluxscale, gaincal, listobs, setjy
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\t(\w+)\t(.*?)\t(.*)")
 
@@ -93,10 +94,24 @@ def test_other_handlers_hear_no_more_than_before():
     logger.handlers = [quiet := logging.StreamHandler()]
     logger.setLevel(logging.WARNING)
     casalog.logfile()
-    assert logger.level == logging.INFO
+    assert logger.level == LISTING
     assert quiet.level == logging.WARNING
 
 
 def test_a_log_needs_a_folder(tmp_path):
     with pytest.raises(WriteError, match="no folder"):
         casalog.setlogfile(str(tmp_path / "nowhere" / "x.log"))
+
+
+def test_a_listing_is_in_the_log_and_not_on_the_terminal(tmp_path, sim_ms):
+    logger = logging.getLogger("atacal")
+    heard = []
+    terminal = logging.Handler()
+    terminal.emit = heard.append
+    logger.handlers, logger.level = [terminal], logging.INFO
+    casalog.setlogfile(str(tmp_path / "listobs.log"))
+    page = str(listobs(str(sim_ms)))
+    said = lines(tmp_path / "listobs.log")
+    assert [text for _, _, text in said] == page.split("\n")
+    assert {origin.rstrip("+") for _, origin, _ in said} == {"listobs::::casa"}
+    assert heard == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atacal.errors import ArgumentError, CaltableMismatch, TableExists
+from atacal.results import LISTING
 
 log = logging.getLogger("atacal")
 
@@ -106,8 +107,8 @@ def fluxscale(
         fit_order=fitorder,
     )
     found = found_lines(scale)
-    for line in found:
-        log.info("%s", line.strip())
+    for line in flux_lines(scale):
+        log.log(logging.INFO if line in found else LISTING, "%s", line.strip())
     result = incremental_table(table, scale) if incremental else scaled_table(table, scale)
     result = replace(result, history=[*result.history, *(line.strip() for line in found)])
     if append and Path(fluxtable).exists():

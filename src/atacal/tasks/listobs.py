@@ -13,6 +13,7 @@ from atacal.ms.listobs import as_record, summarize
 from atacal.ms.listobs_text import page
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
+from atacal.results import LISTING
 
 log = logging.getLogger("atacal")
 
@@ -116,6 +117,8 @@ def listobs(
         _write(Path(listfile), listing.page + "\n")
         listing.page = ""
         log.info("Wrote the listing of %s to %s", vis, listfile)
+    else:
+        log.log(LISTING, "%s", listing.page)
     return listing
 
 

@@ -54,36 +54,50 @@ class Statistics:
 
 
 def retrieved_lines(found: list[Found]) -> list[str]:
-    """Return the table of retrieved parameters, a line each."""
-    lines = ["Retrieved: ln(evidence), PWV [mm], dT/dL of the four channels [K/mm], sources"]
+    """Return the table of retrieved parameters, a line each: CASA's columns, then errors of the slopes and sources."""
+    lines = [
+        "       Retrieved parameters      ",
+        "----------------------------------------------------------------",
+        _columns("Evidence", "PWV", "PWV Error", "dT1dL", "dT2dL", "dT3dL", "dT4dL", "+-", "", "", "", "Sources"),
+    ]
     for one in found:
         r = one.retrieval
-        slopes = "  ".join(f"{v:7.3f} +- {e:5.3f}" for v, e in zip(r.dtdl_k_mm, r.dtdl_error_k_mm, strict=True))
-        lines.append(
-            f"{r.log_evidence:8.2f}  {r.pwv_mm:.4f} +- {r.pwv_error_mm:.4f}  {slopes}  {'+'.join(one.sources)}"
-        )
+        numbers = (r.log_evidence, r.pwv_mm, r.pwv_error_mm, *r.dtdl_k_mm, *r.dtdl_error_k_mm)
+        lines.append(_columns(*(f"{x:.6f}" for x in numbers), "+".join(one.sources)))
     return lines
 
 
 def antenna_lines(metadata: Metadata, statistics: Statistics) -> list[str]:
-    """Return the table of antennas and the expected performance, a line each."""
-    lines = ["Antenna      WVR  Flag   RMS [um]  Disc [um]"]
+    """Return the table of antennas and the expected performance, a line each, in CASA's words."""
+    lines = [
+        "     Antenna/WVR information:                     ",
+        "-----------------------------------------------------------------------",
+        "#       Name    WVR?    Flag?   RMS (um)        Disc (um)",
+    ]
     for antenna in metadata.antennas:
         i = antenna.id
         lines.append(
-            f"{i:3d} {antenna.name:<8} {_yes(statistics.has_radiometer[i])} {_yes(statistics.flagged[i])}  "
-            f"{statistics.rms_mm[i] * 1e3:9.4g}  {statistics.discrepancy_mm[i] * 1e3:9.4g}"
+            f"{i:<8d}{antenna.name:<8}{_yes(statistics.has_radiometer[i])}{_yes(statistics.flagged[i])}"
+            f"{statistics.rms_mm[i] * 1e3:<16.4g}{statistics.discrepancy_mm[i] * 1e3:.4g}"
         )
     return [
         *lines,
-        f"Expected thermal contribution to the path of an antenna: {statistics.thermal_mm * 1e3:.4g} um",
-        f"Greatest path fluctuation on a baseline: {statistics.greatest_mm * 1e3:.4g} um, of which the coefficients "
-        f"leave {statistics.coefficient_mm * 1e3:.3g} um uncertain",
+        "  Expected performance ",
+        "------------------------------------------------------------------",
+        "* Estimated WVR thermal contribution to path fluctuations (micron per antenna): "
+        f"{statistics.thermal_mm * 1e3:.6g}",
+        f"* Greatest Estimated path fluctuation is (micron on a baseline): {statistics.greatest_mm * 1e3:.6g}",
+        "* Rough estimate path error due to coefficient error (micron on a baseline): "
+        f"{statistics.coefficient_mm * 1e3:.6g}",
     ]
 
 
+def _columns(*words: str) -> str:
+    return "".join(f"{word:<16}" if i < 3 else f"{word:<12}" for i, word in enumerate(words)).rstrip()
+
+
 def _yes(value: object) -> str:
-    return "Yes " if value else "No  "
+    return "Yes     " if value else "No      "
 
 
 def casa_dict(metadata: Metadata, statistics: Statistics, found: list[Found]) -> dict[str, Any]:

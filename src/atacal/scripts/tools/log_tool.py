@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atacal import __version__
 from atacal.errors import ToolError, WriteError
+from atacal.results import LISTING
 from atacal.scripts.tools._tool import Tool
 
 PRIORITIES = ("DEBUG2", "DEBUG1", "DEBUG", "INFO5", "INFO4", "INFO3", "INFO2", "INFO1", "INFO", "WARN", "SEVERE")
@@ -63,7 +64,7 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         task = _task_at_work()
         priority = "SEVERE" if record.levelno >= logging.ERROR else "WARN" if record.levelno >= logging.WARNING else (
-            "INFO" if record.levelno >= logging.INFO else "DEBUG"
+            "INFO" if record.levelno >= LISTING else "DEBUG"
         )  # fmt: skip
         message = record.getMessage()
         if task and message.startswith(f"{task}: "):
@@ -97,10 +98,10 @@ def _listen() -> None:
     logger = logging.getLogger("atacal")
     if _handler in logger.handlers:
         return
-    if logger.getEffectiveLevel() > logging.INFO:
+    if logger.getEffectiveLevel() > LISTING:
         for handler in logger.handlers:
             handler.setLevel(max(handler.level, logger.getEffectiveLevel()))
-        logger.setLevel(logging.INFO)
+        logger.setLevel(LISTING)
     logger.addHandler(_handler)
 
 
