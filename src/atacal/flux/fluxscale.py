@@ -222,8 +222,8 @@ def _fields(table: CalTable, reference: Sequence[int], transfer: Sequence[int]) 
             f"{table.name} has no solutions of the transfer field {names(asked) or '(any)'} that is not a reference; "
             f"it has them of {names(present)}"
         )
-    log.info("Found reference field(s): %s", names(ref))
-    log.info("Found transfer field(s): %s", names(tran))
+    for what, found in (("reference", ref), ("transfer", tran)):  # CASA's words
+        log.info("Found %s field(s): %s", what, " ".join(table.fields[f].name for f in found))
     return tuple(ref), tuple(tran)
 
 

@@ -11,10 +11,12 @@ from atacal.scripts.tools.metadata_tool import MSMetaData as msmetadata
 from atacal.scripts.tools.ms_tool import MS as mstool
 from atacal.scripts.tools.quanta_tool import Quanta as quanta
 from atacal.scripts.tools.table_tool import Table as table
+from atacal.scripts.tools.utils_tool import Utils as utils
 
 tb = table()
 qa = quanta()
 me = measures()
+cu = utils()
 ms = mstool()
 msmd = msmetadata()
 casalog = logsink()
@@ -25,6 +27,7 @@ __all__ = [
     "Tool",
     "casac",
     "casalog",
+    "cu",
     "gentools",
     "logsink",
     "me",
@@ -38,4 +41,5 @@ __all__ = [
     "quanta",
     "table",
     "tb",
+    "utils",
 ]

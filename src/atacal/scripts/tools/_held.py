@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from atacal.errors import ToolError
+from atacal.errors import TableLocked, ToolError
 from atacal.ms._tables import hold, open_table
 
 
@@ -35,9 +35,9 @@ class HeldTable:
         hold(self)
 
     @classmethod
-    def of_result(cls, result: Any, path: str) -> HeldTable:
+    def of_result(cls, result: Any, path: str, *, writable: bool = False) -> HeldTable:
         """Hold what a query gave: rows of the table ``path``, or a table that casacore made in memory."""
-        held = cls(path)
+        held = cls(path, writable=writable and bool(result.iswritable()))
         held._table = result
         return held
 
@@ -52,6 +52,10 @@ class HeldTable:
                 whole, table = table, table.query(columns=",".join(self._columns))
                 whole.close()
             self._table = table
+        if self.writable and not self._table.haslock(write=True):  # closing another handle gave it up
+            self._table.lock(write=True, nattempts=1)
+            if not self._table.haslock(write=True):
+                raise TableLocked(f"{self.path} is locked by another process; close it there and try again")
         return self._table
 
     def holds(self, path: str) -> bool:

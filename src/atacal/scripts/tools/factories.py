@@ -13,6 +13,7 @@ from atacal.scripts.tools.metadata_tool import MSMetaData
 from atacal.scripts.tools.ms_tool import MS
 from atacal.scripts.tools.quanta_tool import Quanta
 from atacal.scripts.tools.table_tool import Table
+from atacal.scripts.tools.utils_tool import Utils
 
 CASATOOLS: dict[str, type[Tool]] = {
     "table": Table,
@@ -21,6 +22,7 @@ CASATOOLS: dict[str, type[Tool]] = {
     "quanta": Quanta,
     "measures": Measures,
     "logsink": LogSink,
+    "utils": Utils,
 }
 """Classes by their names in ``casatools`` (CASA 6) and ``casac`` (CASA 4 and 5)."""
 

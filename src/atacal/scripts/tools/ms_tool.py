@@ -203,6 +203,8 @@ class MS(MsSelecting, tool="ms"):
         if self._chosen.groups is not None or self._chosen.corrs:
             raise ToolError("ms.putdata: channels or correlations are selected; whole rows can be written")
         table = self._part()
+        if self._open.writable and not table.haslock(write=True):
+            table.lock(write=True, nattempts=1)
         for name, value in items.items():
             column = {"corrected_data": "CORRECTED_DATA", "model_data": "MODEL_DATA"}.get(name.lower(), name.upper())
             if column not in table.colnames():

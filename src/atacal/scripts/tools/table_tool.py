@@ -333,7 +333,8 @@ class Table(TableKeywords, tool="tb"):
 
     def _with(self, found: Any) -> Table:
         new = type(self)()
-        new._held = HeldTable.of_result(found, opened_first(self._held, "tb").path)
+        held = opened_first(self._held, "tb")
+        new._held = HeldTable.of_result(found, held.path, writable=held.writable)
         return new
 
 
