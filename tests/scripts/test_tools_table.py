@@ -11,7 +11,7 @@ from casacore.tables import table as casacore_table
 from atacal.errors import NoSuchMethod, NoSuchTable, ToolError
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.transaction import transaction
-from atacal.scripts.tools import CASATOOLS, TASKINIT, casac, gentools, methods, table
+from atacal.scripts.tools import ABSENT, CASATOOLS, TASKINIT, casac, gentools, methods, table
 from atacal.tasks import clearcal, setjy
 
 
@@ -190,6 +190,11 @@ def test_factories_hand_tools_out():
         gentools(["ia"])
     with pytest.raises(NoSuchMethod, match=r"casac\.image is not available"):
         casac.image()
+
+
+def test_tools_that_there_are_not_say_so():
+    with pytest.raises(NoSuchMethod, match=r"ia\.open: CASA's tool ia \(images\) is not available; there are "):
+        ABSENT["ia"].open("X.image")
 
 
 def test_methods_have_signatures_without_self():

@@ -4,7 +4,7 @@ Instances have the names of CASA's shell, classes those of ``casatools``; ``ms``
 """
 
 from atacal.scripts.tools._tool import Tool, methods
-from atacal.scripts.tools.factories import CASATOOLS, TASKINIT, casac, gentools
+from atacal.scripts.tools.factories import ABSENT, CASATOOLS, TASKINIT, casac, gentools
 from atacal.scripts.tools.log_tool import LogSink as logsink
 from atacal.scripts.tools.measures_tool import Measures as measures
 from atacal.scripts.tools.metadata_tool import MSMetaData as msmetadata
@@ -22,6 +22,7 @@ msmd = msmetadata()
 casalog = logsink()
 
 __all__ = [
+    "ABSENT",
     "CASATOOLS",
     "TASKINIT",
     "Tool",

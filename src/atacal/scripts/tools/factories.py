@@ -30,6 +30,43 @@ TASKINIT: dict[str, type[Tool]] = {f"{name}tool": TOOLS[name] for name in TOOLS 
 """Classes by their names in ``taskinit``: ``tbtool``, ``mstool`` ..."""
 
 
+class AbsentTool:
+    """A tool of CASA's shell that there is not: the first use says so.
+
+    Parameters
+    ----------
+    name : str
+        As scripts know it.
+    purpose : str
+        What it is for.
+    """
+
+    def __init__(self, name: str, purpose: str) -> None:
+        self._name, self._purpose = name, purpose
+
+    def __repr__(self) -> str:
+        return f"<CASA's tool {self._name}, which atacal does not have>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise NoSuchMethod(
+            f"{self._name}.{name}: CASA's tool {self._name} ({self._purpose}) is not available; there are {', '.join(TOOLS)}"
+        )
+
+
+ABSENT: dict[str, AbsentTool] = {
+    name: AbsentTool(name, purpose)
+    for name, purpose in {
+        "at": "atmosphere", "ca": "calibration analysis", "cb": "calibrater: atacal's tasks solve and apply",
+        "cl": "component lists", "cs": "coordinate systems", "fn": "functions", "ia": "images", "im": "imager",
+        "po": "imaging of polarization", "rg": "regions", "sdms": "single dish", "sl": "spectral lines",
+        "sm": "simulator: see atacal simulate", "vp": "voltage patterns",
+    }.items()
+}  # fmt: skip
+"""CASA's other tools, by the names that scripts know them by."""
+
+
 class Casac:
     """CASA 4's and 5's ``casac``: ``casac.table()`` makes a tool."""
 
