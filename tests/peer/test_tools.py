@@ -78,13 +78,16 @@ def differences(ours: Any, casas: Any, rel: float, where: str = "") -> list[str]
 
 
 def check(casa: Callable[..., dict[str, Any]], text: str, vis: Path | str = "", rel: float = 1e-9) -> None:
-    """Compare the answers to the calls, one a line."""
-    calls = [line.strip() for line in text.strip().splitlines()]
+    """Compare the answers to the calls, one a line; those that both refuse begin with a ``?``."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    calls = [line.removeprefix("?") for line in lines]
     theirs = casa(CASA, calls=calls, vis=str(vis))["answers"]
     found = {
         call: d[:3] for call, a, b in zip(calls, ours(calls, vis), theirs, strict=True) if (d := differences(a, b, rel))
     }
     assert found == {}
+    refused = [line for line, answer in zip(lines, theirs, strict=True) if ("error" in answer) != line.startswith("?")]
+    assert refused == []
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ tb.nrows()
 tb.colnames()
 tb.keywordnames()
 tb.getkeyword('MS_VERSION')
-tb.getkeyword('nope')
+?tb.getkeyword('nope')
 tb.getcolkeywords('TIME')
 tb.info()
 tb.isscalarcol('TIME')
@@ -110,16 +113,16 @@ tb.coldatatype('DATA')
 tb.getcol('TIME',5,10,3)
 tb.getcol('TIME',tb.nrows()-8,200)
 tb.getcol('TIME',tb.nrows()-8,-1,3)
-tb.getcol('TIME',-3,2)
-tb.getcol('TIME',10**7,2)
+?tb.getcol('TIME',-3,2)
+?tb.getcol('TIME',10**7,2)
 tb.getcol('ANTENNA1',0,5)
 tb.getcol('FLAG_ROW',0,5)
 tb.getcol('UVW',0,3)
-tb.getcol('NOPE')
+?tb.getcol('NOPE')
 tb.getvarcol('UVW',0,2)
 tb.getvarcol('TIME',0,2)
 tb.getcell('TIME',0)
-tb.getcell('TIME',-1)
+?tb.getcell('TIME',-1)
 tb.getcell('UVW',2)
 tb.getcell('DATA',0)
 tb.getcell('FLAG',1)
@@ -129,7 +132,7 @@ tb.getcellslice('UVW',0,[1],[2])
 tb.getcolshapestring('DATA',0,3)
 tb.getcoldesc('UVW')
 tb.rownumbers()[:4]
-!q=tb.query('ANTENNA1==0 && ANTENNA2==1')
+!q=tb.query('ANTENNA1==0 && ANTENNA2==9')
 q.nrows()
 q.rownumbers()[:5]
 q.getcol('ANTENNA2',0,3)
@@ -138,7 +141,7 @@ q.colnames()
 q.getcol('TIME',0,3)
 !q=tb.selectrows([3,5,7])
 q.rownumbers()
-tb.query('NOPE==99')
+?tb.query('NOPE==99')
 tb.close()
 tb.open(vis+'::ANTENNA')
 tb.getcol('NAME')
@@ -146,7 +149,7 @@ tb.getcell('NAME',0)
 tb.getvarcol('NAME')
 tb.getcol('POSITION')
 tb.open(vis+'/SPECTRAL_WINDOW')
-tb.getcol('CHAN_FREQ')
+?tb.getcol('CHAN_FREQ')
 tb.getvarcol('CHAN_WIDTH')
 tb.open(vis+'/FIELD')
 tb.getcol('PHASE_DIR')
@@ -154,7 +157,7 @@ tb.getcell('PHASE_DIR',0)
 tb.open(vis+'/OBSERVATION')
 tb.getcol('SCHEDULE')
 tb.getcell('SCHEDULE',0)
-tb.open('nope.ms')
+?tb.open('nope.ms')
 tb.close()
 """
 
@@ -225,13 +228,13 @@ msmd.baselines()
 msmd.fieldnames()
 msmd.namesforfields([0,1])
 msmd.fieldsforname(msmd.fieldnames()[0])
-msmd.fieldsforname('nope')
+?msmd.fieldsforname('nope')
 msmd.intents()
 msmd.fieldsforintent('CALIBRATE_PHASE#ON_SOURCE')
 msmd.fieldsforintent('*PHASE*',True)
 msmd.fieldsforintent('NOPE')
 msmd.fieldsforscan({SCAN},True)
-msmd.fieldsforscan(9999)
+?msmd.fieldsforscan(9999)
 msmd.fieldsforscans(asmap=True,obsid=0,arrayid=0)
 msmd.fieldsforsources(True)
 msmd.fieldsforspw(0)
@@ -242,7 +245,7 @@ msmd.scannumbers()
 msmd.scansforfield(msmd.fieldnames()[0])
 msmd.scansforfields()
 msmd.scansforintent('*PHASE*')
-msmd.scansforintent('NOPE')
+?msmd.scansforintent('NOPE')
 msmd.scansforspws()
 msmd.scansforstate(0)
 msmd.spwsforscans()
@@ -268,7 +271,7 @@ msmd.chanres(1,'kHz')
 msmd.meanfreq(1)
 msmd.reffreq(1)
 msmd.sideband(1)
-msmd.nchan(99)
+?msmd.nchan(99)
 msmd.subwindows()
 msmd.rxbands()
 msmd.spwfordatadesc()
@@ -278,7 +281,7 @@ msmd.ncorrforpol()
 msmd.corrtypesforpol(0)
 msmd.corrprodsforpol(0)
 msmd.antennanames([0,1])
-msmd.antennanames(99)
+?msmd.antennanames(99)
 msmd.antennaids([msmd.antennanames()[2],msmd.antennanames()[0]])
 msmd.antennaids('D*')
 msmd.antennaids('',maxdiameter='10m')
@@ -306,17 +309,21 @@ msmd.timesforscan({SCAN},perspw=True)
 msmd.timesforscans([{SCAN}])
 msmd.timesforspws([0,2])
 msmd.statesforscans()
-msmd.exposuretime({SCAN},2)
-msmd.exposuretime(9999,1)
+msmd.exposuretime({SCAN},int(msmd.spwsforscan({SCAN})[-1]))
+?msmd.exposuretime(9999,1)
 msmd.summary()
 msmd.close()
-msmd.nspw()
+?msmd.nspw()
 """
 
 
 @pytest.mark.parametrize("data", ["alma_original", "raw"])
 def test_msmd(casa, data, request):
     check(casa, MSMD, request.getfixturevalue(data))
+
+
+def test_effective_exposure(casa, ngc5921_original):
+    check(casa, "msmd.open(vis)\nmsmd.effexposuretime()\nmsmd.nrows(flagged=False)", ngc5921_original)
 
 
 MS = """
@@ -359,19 +366,20 @@ ms.msselectedindices()['channel']
 ms.msseltoindex(vis)
 ms.msseltoindex(vis=vis,spw='*')
 ms.msseltoindex(vis=vis,spw='DD:3~5;8')
-ms.msseltoindex(vis=vis,field='nope')
+?ms.msseltoindex(vis=vis,field='nope')
 ms.msseltoindex(vis=vis,baseline='0&1')
 ms.msseltoindex(vis=vis,baseline='0')
 ms.msseltoindex(vis=vis,scan='1,3')
+ms.cvelfreqs(spwids=[DD],outframe='LSRK')
+ms.cvelfreqs(spwids=[DD],fieldids=[1],outframe='BARY',mode='channel',start=5,nchan=10,width=2)
+ms.cvelfreqs(spwids=DD,outframe='LSRK',obstime='2014/03/01/12:00:00')
 ms.close()
 """
 
 
 @pytest.mark.parametrize(("data", "ddid"), [("alma_original", "1"), ("raw", "13")])
 def test_ms(casa, data, ddid, request):
-    check(
-        casa, MS.replace("DD:", f"{ddid}:").replace("=DD", f"={ddid}"), request.getfixturevalue(data), rel=1e-5
-    )  # CASA averages in single precision
+    check(casa, MS.replace("DD", ddid), request.getfixturevalue(data), rel=1e-5)  # CASA averages in single precision
 
 
 QA = """
@@ -380,7 +388,7 @@ qa.quantity([1,2,3],'m')
 qa.quantity('-12d30m15.5s')
 qa.quantity('12:30:15')
 qa.quantity('6-May-2014/12:00:00')
-qa.quantity('garbage!!')
+?qa.quantity('garbage!!')
 qa.convert('1.5GHz','MHz')
 qa.convert('12h','deg')
 qa.convert('1rad','arcsec')
@@ -390,7 +398,7 @@ qa.getvalue('1.5GHz')
 qa.getunit('5')
 qa.canonical('5Jy')
 qa.add('5m','2km')
-qa.add('5m','2s')
+?qa.add('5m','2s')
 qa.mul('5m',2)
 qa.div('5km','2m')
 qa.pow('7m',2)
@@ -400,7 +408,7 @@ qa.sin('30deg')
 qa.atan('1')
 qa.compare('1m','1s')
 qa.le('1m','1m')
-qa.lt('1m','1s')
+?qa.lt('1m','1s')
 qa.check('furlongg')
 qa.isquantity({'value':1,'unit':'m'})
 qa.isangle('5h')

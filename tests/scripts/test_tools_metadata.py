@@ -116,6 +116,18 @@ def test_rows_are_counted(msmd, raw):
     assert msmd.nbaselines(ac=True) == 10
 
 
+def test_the_effective_exposure_is_that_of_what_is_not_flagged(sim_ms):
+    tool = msmetadata()
+    tool.open(str(sim_ms))
+    found = tool.effexposuretime()
+    with casacore_table(str(sim_ms), ack=False) as tab:
+        good = 1 - tab.getcol("FLAG").mean(axis=(1, 2))
+        good[tab.getcol("FLAG_ROW")] = 0
+        expected = (tab.getcol("EXPOSURE") * good).sum() / tool.nspw() / tool.nbaselines()
+    assert found["unit"] == "s"
+    assert found["value"] == pytest.approx(expected)
+
+
 def test_antennas_by_name_and_number(msmd):
     names = msmd.antennanames()
     assert msmd.antennaids([names[2], names[0]]).tolist() == [2, 0]
@@ -126,12 +138,22 @@ def test_antennas_by_name_and_number(msmd):
         msmd.antennaids("XX00")
 
 
+def test_the_script_may_change_its_folder(raw, monkeypatch, tmp_path):
+    tool = msmetadata()
+    monkeypatch.chdir(raw.parent)
+    tool.open(raw.name)
+    monkeypatch.chdir(tmp_path)
+    assert tool.name() == str(raw)
+    assert len(tool.sourcenames()) > 0
+    assert tool.baselines().shape == (4, 4)
+
+
 def test_nothing_is_asked_of_nothing():
     tool = msmetadata()
     with pytest.raises(ToolError, match="no MeasurementSet is open"):
         tool.nspw()
-    with pytest.raises(NoSuchMethod, match=r"msmd\.effexposuretime is not available"):
-        tool.effexposuretime()
+    with pytest.raises(NoSuchMethod, match=r"msmd\.weather is not available; the tool msmd has almaspws, "):
+        tool.weather()
     with pytest.raises(ToolError, match=r"ms\.open comes first"):
         mstool().nrow()
 
@@ -218,6 +240,19 @@ def test_ids_of_expressions(ms):
     assert found["baselines"].tolist() == [[0, 1]]
     assert found["dd"].tolist() == [1]
     assert len(found["field"]) == len(ms.range(["fields"])["fields"])
+
+
+def test_frequencies_in_another_frame(ms):
+    there = ms.cvelfreqs(spwids=[0])
+    moved = ms.cvelfreqs(spwids=[0], fieldids=[1], outframe="LSRK")
+    ratio = moved / there
+    assert np.ptp(ratio) < 1e-12
+    assert 1e-7 < abs(ratio[0] - 1) < 2e-4  # the Earth's and the Sun's velocities over that of light
+    assert np.array_equal(ms.cvelfreqs(spwids=0, start=4, nchan=2, width=3), there[4:10].reshape(2, 3).mean(axis=1))
+    with pytest.raises(ToolError, match="go beyond the last channel"):
+        ms.cvelfreqs(spwids=[0], start=60, nchan=10)
+    with pytest.raises(ToolError, match="only mode='channel'"):
+        ms.cvelfreqs(spwids=[0], mode="velocity")
 
 
 def test_iteration_meets_every_row_once(ms):

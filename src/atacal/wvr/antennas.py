@@ -59,7 +59,7 @@ def too_few_good(metadata: Metadata, measured: Measured, fraction: float) -> set
     for ant in np.flatnonzero(measured.ntotal > 0):
         good, total, name = int(measured.ngood[ant]), int(measured.ntotal[ant]), metadata.antennas[ant].name
         if good == 0:
-            log.info("all radiometer samples of antenna %d (%s) are flagged", ant, name)
+            log.info("All WVR data points for antenna %d (%s) are flagged.", ant, name)
         elif good < fraction * total:
             log.info(
                 "antenna %d (%s): %d of %d radiometer samples are good, less than the required %g %%: it is flagged",

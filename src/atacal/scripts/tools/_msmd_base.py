@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +24,7 @@ class MsFacts:
     """A MeasurementSet's small tables and runs of rows, read when it is opened; nothing stays open."""
 
     def __init__(self, path: str) -> None:
-        with MeasurementSet(path) as ms:
+        with MeasurementSet(os.path.abspath(path)) as ms:  # a script may change its folder
             self.path = str(ms.path)
             self.meta: Metadata = ms.metadata
             self.runs: RowRuns = ms.runs

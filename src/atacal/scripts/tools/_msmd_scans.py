@@ -252,6 +252,26 @@ class MsmdScans(MsmdBase):
                     total += float(unflagged_part(block["FLAG"], ms.metadata.spws[block.spw])[rows].sum())
         return total
 
+    def effexposuretime(self) -> dict[str, Any]:
+        """Return the exposure that all antennas on all the bandwidth would need for what is not flagged.
+
+        The sum over cross-correlations of EXPOSURE times the unflagged bandwidth (mean over the correlations), divided
+        by the bandwidth of all spws of that time and by the number of pairs of antennas.
+        """
+        meta, runs = self._ms.meta, self._ms.runs
+        widths = np.array([s.total_bandwidth_hz for s in meta.spws])
+        times, slot = np.unique(runs.time, return_inverse=True)
+        observed = np.zeros(len(times))
+        pairs = np.unique(np.stack([slot, self._ms.spw], axis=1), axis=0)
+        np.add.at(observed, pairs[:, 0], widths[pairs[:, 1]])
+        total = 0.0
+        with MeasurementSet(self._ms.path) as ms:
+            for block in stream(ms, select(ms), ["FLAG", "FLAG_ROW"]):
+                rows = block.wanted & (block.antenna1 != block.antenna2) & ~block["FLAG_ROW"]
+                part = np.einsum("rfc,f->rc", ~block["FLAG"], np.abs(meta.spws[block.spw].chan_width_hz)).mean(axis=1)
+                total += float((block.exposure * part / observed[np.searchsorted(times, block.time)])[rows].sum())
+        return quantity(total / max(1, meta.nant * (meta.nant - 1) // 2), "s")
+
     def narrays(self) -> int:
         """Return the number of arrays."""
         return int(self._ms.runs.array.max(initial=-1)) + 1

@@ -51,7 +51,8 @@ class AbsentTool:
         if name.startswith("_"):
             raise AttributeError(name)
         raise NoSuchMethod(
-            f"{self._name}.{name}: CASA's tool {self._name} ({self._purpose}) is not available; there are {', '.join(TOOLS)}"
+            f"{self._name}.{name}: CASA's tool {self._name} ({self._purpose}) is not available; "
+            f"there are {', '.join(TOOLS)}"
         )
 
 

@@ -49,9 +49,7 @@ class MSMetaData(MsmdScans, MsmdSpws, tool="msmd"):
 
     def name(self) -> str:
         """Return the MeasurementSet's path."""
-        import os
-
-        return os.path.abspath(self._ms.path)
+        return self._ms.path
 
     # ------------------------------------------------------------ antennas
 

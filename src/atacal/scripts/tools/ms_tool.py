@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atacal.errors import NoSuchTable, ToolError
 from atacal.ms.history import write_history
-from atacal.ms.metadata import read_metadata
+from atacal.ms.metadata import Metadata, read_metadata
 from atacal.scripts.tools._held import HeldTable
 from atacal.scripts.tools._ms_data import ITEMS, RowData, gridded, limits
 from atacal.scripts.tools._ms_scans import scan_summary
@@ -17,6 +18,7 @@ from atacal.scripts.tools._ms_selecting import MsSelecting
 from atacal.scripts.tools._msmd_base import MsFacts, measure
 from atacal.scripts.tools._values import to_casacore
 from atacal.scripts.tools.log_tool import LogSink
+from atacal.scripts.tools.measures_tool import Measures
 from atacal.scripts.tools.metadata_tool import MSMetaData
 
 _log = LogSink()
@@ -148,6 +150,54 @@ class MS(MsSelecting, tool="ms"):
         frame = self._meta.fields[int(fieldid)].frame
         return measure("direction", frame, (lon, "rad"), (float(lat), "rad"))
 
+    def cvelfreqs(
+        self,
+        spwids: Any = (0,),
+        fieldids: Any = (0,),
+        obstime: str = "",
+        mode: str = "channel",
+        nchan: int = -1,
+        start: Any = 0,
+        width: Any = 1,
+        phasec: Any = "",
+        restfreq: Any = "",
+        outframe: str = "",
+        veltype: str = "radio",
+        verbose: bool = True,
+    ) -> NDArray[np.float64]:
+        """Return the frequencies [Hz] of an spw's channels in another frame.
+
+        Parameters
+        ----------
+        spwids, fieldids : int or list of one
+            The field says whereto, for the Doppler shift.
+        obstime : str
+            When: a time as `qa` reads it [UTC]; by default that of the spw's and field's first row.
+        mode : str
+            ``channel``; others need regridding, which is not available.
+        nchan, start, width : int
+            Channels, as they count in the data; each the mean of ``width``.
+        outframe : str
+            LSRK, BARY, TOPO ...; as they are if empty.
+        """
+        if mode != "channel" or phasec:
+            raise ToolError(
+                f"ms.cvelfreqs: mode={mode!r}, phasec={phasec!r}: only mode='channel' of a field is available"
+            )
+        spw_id, field_id = (int(np.ravel(ids)[0]) for ids in (spwids, fieldids))
+        if np.size(spwids) != 1 or not 0 <= spw_id < len(self._meta.spws):
+            raise ToolError(f"ms.cvelfreqs: spwids={spwids!r}: one of 0 to {len(self._meta.spws) - 1} is needed")
+        if np.size(fieldids) != 1 or not 0 <= field_id < len(self._meta.fields):
+            raise ToolError(f"ms.cvelfreqs: fieldids={fieldids!r}: one of 0 to {len(self._meta.fields) - 1} is needed")
+        first, step = int(start or 0), int(width or 1)
+        freq = self._meta.spws[spw_id].chan_freq_hz[first:]
+        count = len(freq) // step if int(nchan) < 0 else int(nchan)
+        if step < 1 or count * step > len(freq):
+            raise ToolError(f"ms.cvelfreqs: start={first}, nchan={count}, width={step} go beyond the last channel")
+        mean = freq[: count * step].reshape(count, step).mean(axis=1)
+        when = obstime or f"{_first_time(self._open.path, spw_id, field_id)!r}s"
+        return mean * frame_ratio(self._meta, spw_id, field_id, when, outframe)
+
     def listhistory(self) -> bool:
         """Write the history into the log."""
         for message in MsFacts(self._open.path).column("HISTORY", "MESSAGE"):
@@ -253,6 +303,27 @@ _RANGE_SPW = {
     "corr_types": lambda meta, ddids: np.array([meta.pols[meta.ddids[d].pol].corr_types for d in ddids], np.int64).T,
     "corr_names": lambda meta, ddids: np.array([meta.pols[meta.ddids[d].pol].corrs for d in ddids]).T,
 }
+
+
+def _first_time(path: str, spw: int, field: int) -> float:
+    """Return the time [MJD s] of the first row of an spw and field; of the first row where they have none."""
+    facts = MsFacts(path)
+    mine = (facts.spw == spw) & (facts.runs.field == field)
+    return float(facts.runs.time[mine if mine.any() else slice(None)][0])
+
+
+def frame_ratio(meta: Metadata, spw: int, field: int, obstime: str, outframe: str) -> float:
+    """Return by what frequencies of an spw are to be multiplied to have them in another frame."""
+    frame = meta.spws[spw].frame
+    if not outframe or outframe.upper() == frame:
+        return 1.0
+    me = Measures()
+    lon, lat = meta.fields[field].phase_dir_rad
+    me.doframe(me.observatory(meta.telescope))
+    me.doframe(me.epoch(meta.time_frame, obstime))
+    me.doframe(measure("direction", meta.fields[field].frame, (lon, "rad"), (lat, "rad")))
+    hz = meta.spws[spw].centre_freq_hz
+    return float(me.measure(me.frequency(frame, {"value": hz, "unit": "Hz"}), outframe.upper())["m0"]["value"]) / hz
 
 
 def _check_items(wanted: Sequence[str]) -> None:
