@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from casacore.tables import table as casacore_table
 
 from atacal.errors import NoSuchMethod, SelectionError, ToolError
+from atacal.scripts.tools import casalog, log_tool, msmetadata, mstool
 from atacal.scripts.tools import ms as shell_ms
-from atacal.scripts.tools import msmetadata, mstool
 from atacal.simulate import simulate
+from atacal.tasks import wvrgcal
 
 
 @pytest.fixture(scope="module")
@@ -295,3 +297,25 @@ def test_ranges_leave_flagged_data_out(ms):
         rows["amplitude"][~rows["flag"]].max(),
     ]
     assert found["num_chan"].tolist() == [rows["flag"].shape[1]]
+
+
+def test_readers_find_wvrgcals_antennas_in_the_log(raw, tmp_path, monkeypatch):
+    logger = logging.getLogger("atacal")
+    monkeypatch.setattr(logger, "handlers", list(logger.handlers))
+    monkeypatch.setattr(logger, "level", logger.level)
+    monkeypatch.setattr(log_tool, "_file", log_tool._File())
+    casalog.setlogfile(str(tmp_path / "raw.ms.wvrgcal"))
+    found = wvrgcal(str(raw), str(tmp_path / "raw.ms.wvr"))
+    lines = [line.split("\t") for line in (tmp_path / "raw.ms.wvrgcal").read_text().splitlines()]
+    assert {origin for _, _, origin, _ in lines} == {"wvrgcal::::casa"}
+    texts = [text for _, _, _, text in lines]
+    start = next(i for i, text in enumerate(texts) if "Disc (um)" in text) + 1
+    end = next(i for i, text in enumerate(texts) if "Expected performance" in text)
+    rows = [text.split() for text in texts[start:end]]
+    assert [row[1] for row in rows] == found["Name"]
+    assert [row[3] == "Yes" for row in rows] == found["Flag"]
+    assert [float(row[4]) for row in rows] == pytest.approx(found["RMS_um"], rel=1e-3)
+    assert [float(row[5]) for row in rows] == pytest.approx(found["Disc_um"], rel=1e-3)
+    first = next(i for i, text in enumerate(texts) if text.startswith("Evidence")) + 1
+    water = [float(text.split()[1]) for text in texts[first : first + len(found["retrieved"])]]
+    assert water == pytest.approx([one["PWV_mm"] for one in found["retrieved"]], abs=1e-6)

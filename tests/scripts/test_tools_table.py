@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 
 import numpy as np
 import pytest
@@ -214,3 +215,30 @@ def test_versions_are_compared_as_casa_compares_them(tmp_path):
     with pytest.raises(ToolError, match="is no table"):
         cu.removetable([str(tmp_path)])
     assert tmp_path.is_dir()
+
+
+def test_two_tools_on_one_table_see_each_other(sim_ms, tb):
+    tb.open(f"{sim_ms}/FIELD")
+    names = tb.getcol("NAME").tolist()
+    other = tb.create()
+    other.open(f"{sim_ms}/FIELD", nomodify=False)
+    other.putcell("NAME", 0, "changed")
+    assert tb.getcell("NAME", 0) == "changed"
+    other.removerows([1])
+    other.close()
+    assert tb.getcol("NAME").tolist() == ["changed", *names[2:]]
+    with pytest.raises(ToolError, match=r"tb\.putcell"):
+        tb.putcell("NAME", 0, "again")
+
+
+def test_a_table_that_is_made_anew_is_read_anew(tmp_path, tb):
+    column = {"A": {"valueType": "int", "option": 0, "maxlen": 0, "comment": ""}}
+    path = tmp_path / "x.tab"
+    for value in (1, 2):
+        maker = tb.create()
+        maker.create(str(path), column, nrow=value)
+        maker.putcol("A", [value] * value)
+        maker.close()
+        tb.open(str(path))
+        assert tb.getcol("A").tolist() == [value] * value
+        shutil.rmtree(path)
