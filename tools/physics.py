@@ -2,7 +2,7 @@
 """Calibrate raw blocks whose truth is known, and say what the a-priori steps and the flux scale have come to.
 
     python tools/physics.py --out DIR [--seeds 1,2] [--presets tiny,small] [--fluxcals quasar,sso]
-                            [--peer TOOLS --casapy DIR/casapy]
+                            [--pictures] [--peer TOOLS --casapy DIR/casapy]
 
 Blocks are made by `atacal simulate --raw`, or with --peer by another generator: TOOLS has eb_sim.py and asdm_write.py,
 which need CASA's python, and the ASDM is calibrated. Tables in Markdown go to standard output (docs/calibrate.md has
@@ -19,8 +19,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import resource
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,10 @@ class Block:
     """Function of raw spw, giving |gain|^2 (time, antenna, pol) at ``time_s``."""
     field_at: np.ndarray
     """Field id at ``time_s``, -1 outside science scans."""
+    off_source: np.ndarray | None = None
+    """Whether an antenna was not wholly on source, bool (time, antenna)."""
+    shadowed: np.ndarray | None = None
+    """Whether it was in the shadow of another, bool (time, antenna)."""
 
 
 def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
@@ -94,6 +101,7 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         truth.visibility, tsys,
         lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2,
         np.array([s["field"] if s["purpose"] == "science" else -1 for s in raw["subscans"]])[arrays["subscan"]],
+        arrays["source_share"] < 1, arrays["shadow"] < 1,
     )  # fmt: skip
 
 
@@ -155,22 +163,86 @@ def _components(field: dict[str, Any], uvw: np.ndarray, freq: np.ndarray) -> np.
     return out
 
 
-def read(path: str, spw: int, field: int, *columns: str) -> list[np.ndarray]:
-    """Read columns of the cross-correlations of an spw and a field outside atmosphere and pointing scans."""
+def measured(vis: str, pictures: bool, given: dict[str, Any]) -> tuple[Any, dict[str, float]]:
+    """Calibrate in a process of its own: the summary, seconds, seconds of processor time, and peak memory [MB]."""
+    context = multiprocessing.get_context("spawn")
+    mine, its = context.Pipe()
+    process = context.Process(target=_calibrate, args=(its, vis, pictures, given))
+    process.start()
+    its.close()
+    try:
+        summary, cost = mine.recv()
+    except EOFError:
+        raise SystemExit(f"calibrate of {vis} failed") from None
+    process.join()
+    return summary, cost
+
+
+def _calibrate(pipe: Any, vis: str, pictures: bool, given: dict[str, Any]) -> None:
+    began = time.perf_counter()
+    summary = calibrate(vis, pictures=pictures, **given)
+    use = resource.getrusage(resource.RUSAGE_SELF)
+    cost = {
+        "seconds": time.perf_counter() - began,
+        "cpu_s": use.ru_utime + use.ru_stime,
+        "peak_mb": use.ru_maxrss / 1024,
+    }
+    pipe.send((summary, cost))
+
+
+def size_gb(folder: Path) -> float:
+    """Return the size of a folder's files."""
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e9
+
+
+def run_table(block: Block, summary: Any, cost: dict[str, float], gb: float) -> dict[str, Any]:
+    """Say what the run took, and which share of the integrations of antennas that were off source, in a shadow, or good
+    are flagged (all baselines of the antenna) in the science data, and which of the dead radiometers were found.
+    """
+    out: dict[str, Any] = {"block": block.name, "gb": gb, **cost}
+    found = [r.antenna for r in summary.apriori.wvr.radiometers if not r.works]
+    out["radiometers"] = f"{len({*found} & {*block.dead_radiometers})} of {len(block.dead_radiometers)}"
+    if block.off_source is None or block.shadowed is None:
+        return out
+    flagged, seen = np.zeros((2, *block.off_source.shape), np.int64)
+    for field in range(len(block.fields)):
+        flag, times, a1, a2 = read(summary.apriori.split, 0, field, "FLAG_MIDDLE", "TIME", "ANTENNA1", "ANTENNA2")
+        at = np.abs(block.time_s[:, None] - np.unique(times)).argmin(axis=0)[np.unique(times, return_inverse=True)[1]]
+        for antenna in (a1, a2):
+            np.add.at(flagged, (at, antenna), flag.all(axis=(1, 2)))
+            np.add.at(seen, (at, antenna), 1)
+    gone, there = (flagged == seen)[seen > 0], seen > 0
+    off, shade = block.off_source[there], block.shadowed[there]
+    for name, which in (("off_source", off), ("shadowed", shade & ~off), ("good", ~off & ~shade)):
+        out[name] = f"{int(gone[which].sum())} of {int(which.sum())}"
+    return out
+
+
+def read(path: str, spw: int, field: int, *columns: str, scan: int | None = None) -> list[np.ndarray]:
+    """Read columns of the cross-correlations of an spw and a field (and a scan) outside atmosphere and pointing scans.
+
+    FLAG_MIDDLE is FLAG of the middle channel.
+    """
     with table(f"{path}/DATA_DESCRIPTION", ack=False) as tab:
         (ddid,) = np.flatnonzero(tab.getcol("SPECTRAL_WINDOW_ID") == spw)
     with table(f"{path}/STATE", ack=False) as tab:
         modes = tab.getcol("OBS_MODE")
     aside = [i for i, m in enumerate(modes) if any(w in m for w in ("ATMOSPHERE", "POINTING", "SIDEBAND"))]
     query = f"DATA_DESC_ID=={ddid} && FIELD_ID=={field} && ANTENNA1!=ANTENNA2 && !(STATE_ID in {aside or [-1]})"
+    if scan is not None:
+        query += f" && SCAN_NUMBER=={scan}"
     with table(path, ack=False) as tab, tab.query(query) as part:
-        return [part.getcol(c) for c in columns]
+        middle = part.getcell("FLAG", 0).shape[0] // 2 if part.nrows() else 0
+        return [
+            part.getcolslice("FLAG", [middle, 0], [middle, -1]) if c == "FLAG_MIDDLE" else part.getcol(c)
+            for c in columns
+        ]
 
 
 def scatter(block: Block, path: str, spw: int, field: int, antennas: list[str]) -> dict[str, float]:
     """Measure the phase scatter within scans [deg] in DATA, of the dry air, and of the visibilities' noise."""
     names = ("DATA", "FLAG", "SIGMA", "TIME", "SCAN_NUMBER", "ANTENNA1", "ANTENNA2")
-    data, flag, sigma, time, scan, a1, a2 = read(path, spw, field, *names)
+    data, flag, sigma, times, scan, a1, a2 = read(path, spw, field, *names)
     with table(f"{path}/SPECTRAL_WINDOW", ack=False) as tab:
         freq = float(np.mean(tab.getcell("CHAN_FREQ", spw)))
     bad = [i for i, n in enumerate(antennas) if n in (*block.dead_radiometers, *block.faulty)]
@@ -180,7 +252,8 @@ def scatter(block: Block, path: str, spw: int, field: int, antennas: list[str]) 
     mean = data[:, middle, 0].mean(axis=1)
     with np.errstate(divide="ignore"):  # flagged data can be 0
         noise = np.degrees(sigma[:, 0] / np.sqrt(middle.stop - middle.start) / np.abs(mean))
-    at = np.abs(block.time_s[:, None] - time[None]).argmin(axis=0)
+    each, which = np.unique(times, return_inverse=True)
+    at = np.abs(block.time_s[:, None] - each).argmin(axis=0)[which]
     dry = 360 * (block.dry_m[at, a1] - block.dry_m[at, a2]) * freq / C_M_S
     key = (scan.astype(np.int64) * 1000 + a1) * 1000 + a2
     rms: dict[str, list[float]] = {"phase": [], "dry": [], "noise": []}
@@ -223,11 +296,11 @@ def applied_tsys(block: Block, summary: Any, spw: int) -> list[tuple[int, np.nda
     name = Path(summary.vis).name.removesuffix(".ms")
     one = read_caltable(Path(summary.outdir) / f"{name}.tsys").solutions[tsys.spw_of[spw]]
     out = []
-    for field, time, true in block.tsys(spw):
+    for field, middle, true in block.tsys(spw):
         source = block.fields.index(tsys.field_of[block.fields[field]])
         rows = np.flatnonzero(one.field == source)
         spectra = np.where(one.flag[rows], np.nan, one.param[rows])
-        at = float(np.interp(time, one.time[rows], np.arange(len(rows))))
+        at = float(np.interp(middle, one.time[rows], np.arange(len(rows))))
         low = min(int(at), max(len(rows) - 2, 0))
         out.append((field, true, spectra[low] + (spectra[min(low + 1, len(rows) - 1)] - spectra[low]) * (at - low)))
     return out
@@ -282,7 +355,8 @@ def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
         true = block.flux_jy(f.field, spw) * expected(block, summary, f.field, spw)
         out.append({
             "block": block.name, "field": f.field, "spw": spw, "ratio": f.flux_jy / true,
-            "sigmas": (f.flux_jy - true) / f.error_jy,
+            "sigmas": (f.flux_jy - true) / f.error_jy, "antennas": f.solutions,
+            "sigmas_of_truth": (f.flux_jy - block.flux_jy(f.field, spw)) / f.error_jy,
         })  # fmt: skip
     return [*out, *_target(block, summary)]
 
@@ -303,19 +377,26 @@ def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
     with table(f"{summary.calibrated}/SPECTRAL_WINDOW", ack=False) as tab:
         freqs = [tab.getcell("CHAN_FREQ", i) for i in range(tab.nrows())]
     for number, spw in enumerate(summary.apriori.spws):
-        columns = ("DATA", "FLAG", "WEIGHT", "UVW", "TIME", "ANTENNA1", "ANTENNA2")
-        data, flag, weight, uvw, time, a1, a2 = read(summary.calibrated, number, block.target, *columns)
         phase_times = read(summary.calibrated, number, block.fields.index(calibrator), "TIME", "SCAN_NUMBER")
-        left = _air_between(block, summary, spw, time, phase_times, freqs[number].mean())
-        keep = ~np.isin(a1, bad) & ~np.isin(a2, bad)
-        model = block.model(block.target, uvw, freqs[number])[:, :, None]
-        w = np.where(flag | ~keep[:, None, None], 0, weight[:, None, :])
-        power = w * np.abs(model) ** 2
-        rows = np.arange(len(time))
-        coherence = float((power.sum(axis=(1, 2)) * np.cos(left[rows, a1] - left[rows, a2])).sum() / power.sum())
-        ratio = float((w * (data * np.conj(model)).real).sum() / power.sum())
+        (scans,) = read(summary.calibrated, number, block.target, "SCAN_NUMBER")
+        power, coherent, product = 0.0, 0.0, 0.0
+        for scan in np.unique(scans):
+            columns = ("DATA", "FLAG", "WEIGHT", "UVW", "TIME", "ANTENNA1", "ANTENNA2")
+            data, flag, weight, uvw, times, a1, a2 = read(
+                summary.calibrated, number, block.target, *columns, scan=int(scan)
+            )
+            left = _air_between(block, summary, spw, times, phase_times, freqs[number].mean())
+            keep = ~np.isin(a1, bad) & ~np.isin(a2, bad)
+            model = block.model(block.target, uvw, freqs[number])[:, :, None]
+            w = np.where(flag | ~keep[:, None, None], 0, weight[:, None, :])
+            row_power = (w * np.abs(model) ** 2).sum(axis=(1, 2))
+            rows = np.arange(len(times))
+            power += float(row_power.sum())
+            coherent += float((row_power * np.cos(left[rows, a1] - left[rows, a2])).sum())
+            product += float((w * (data * np.conj(model)).real).sum())
+        coherence, ratio = coherent / power, product / power
         ratio /= expected(block, summary, name, spw) * coherence
-        error = np.hypot(1 / np.sqrt(power.sum()), errors.get(number, 0) * ratio)
+        error = np.hypot(1 / np.sqrt(power), errors.get(number, 0) * ratio)
         out.append({
             "block": block.name, "field": name, "spw": spw, "ratio": ratio, "sigmas": (ratio - 1) / error,
             "coherence": coherence,
@@ -324,7 +405,7 @@ def _target(block: Block, summary: Any) -> list[dict[str, Any]]:
 
 
 def _air_between(
-    block: Block, summary: Any, spw: int, time: np.ndarray, calibrator: list[np.ndarray], freq_hz: float
+    block: Block, summary: Any, spw: int, times: np.ndarray, calibrator: list[np.ndarray], freq_hz: float
 ) -> np.ndarray:
     """Return the air's phase [rad] (row, antenna), less the radiometers' and what the phase calibrator tells."""
     phase = -2 * np.pi * (block.dry_m + block.wet_m) * freq_hz / C_M_S
@@ -336,8 +417,9 @@ def _air_between(
     scans = [np.unique(calibrator[0][calibrator[1] == s]) for s in np.unique(calibrator[1])]
     middles = np.array([t.mean() for t in scans])
     at_scans = np.array([phase[np.abs(block.time_s[:, None] - t).argmin(axis=0)].mean(axis=0) for t in scans])
-    now = phase[np.abs(block.time_s[:, None] - time).argmin(axis=0)]
-    told = np.array([np.interp(time, middles, column) for column in np.unwrap(at_scans, axis=0).T]).T
+    each, which = np.unique(times, return_inverse=True)
+    now = phase[np.abs(block.time_s[:, None] - each).argmin(axis=0)][which]
+    told = np.array([np.interp(times, middles, column) for column in np.unwrap(at_scans, axis=0).T]).T
     return now - told
 
 
@@ -358,9 +440,27 @@ def report(results: list[dict[str, Any]]) -> str:
         lost = [100 * (1 - r["coherence"]) for r in rows if "coherence" in r]
         ratios, sigmas = span([r["ratio"] for r in rows], 4), span([r["sigmas"] for r in rows], 1)
         lines.append(f"| {block} | {name} | {span(lost, 1) + ' %' if lost else ''} | {ratios} | {sigmas} |")
-    inside = sum(abs(r["sigmas"]) <= 2 for r in every)
-    both = sum(abs(r["sigmas"]) <= 2 or abs(r["ratio"] - 1) <= 0.015 for r in every)
-    lines.append(f"\n{inside} of {len(every)} flux densities within 2 sigma, {both} within 2 sigma or 1.5 %.")
+    lines += [
+        "",
+        "| within 2 sigma of | all | fluxscale on up to 6 antennas | on more | targets |",
+        "|---|---|---|---|---|",
+    ]
+    few = [r for r in every if r.get("antennas", 99) <= 6]
+    more = [r for r in every if r.get("antennas", 0) > 6]
+    targets = [r for r in every if "antennas" not in r]
+    for key, words in (("sigmas", "what is expected"), ("sigmas_of_truth", "the truth")):
+        cells = [inside([r[key] for r in rows if key in r]) for rows in (every, few, more, targets)]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    keys = ("gb", "seconds", "cpu_s", "peak_mb", "radiometers", "off_source", "shadowed", "good")
+    lines += [
+        "",
+        "| block | GB | s | processor s | peak MB | dead radiometers found | off source flagged | shadowed | good |",
+    ]
+    lines.append("|---|" + "---|" * len(keys))
+    for one in results:
+        run = one["run"]
+        cells = [f"{run[k]:.3g}" if isinstance(run.get(k), float) else str(run.get(k, "")) for k in keys]
+        lines.append(f"| {run['block']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -370,6 +470,11 @@ def grouped(rows: list[dict[str, Any]], *keys: str) -> dict[tuple[str, ...], lis
     for row in rows:
         out.setdefault(tuple(row[k] for k in keys), []).append(row)
     return out
+
+
+def inside(sigmas: list[float]) -> str:
+    """Spell how many of some numbers are within 2."""
+    return f"{sum(abs(s) <= 2 for s in sigmas)} of {len(sigmas)}" if sigmas else ""
 
 
 def span(values: list[float], digits: int) -> str:
@@ -385,6 +490,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--presets", default="tiny")
     parser.add_argument("--fluxcals", default="quasar,sso")
+    parser.add_argument("--pictures", action="store_true", help="draw calibrate's pictures too")
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--casapy", type=Path)
     given = parser.parse_args()
@@ -401,9 +507,11 @@ def main() -> int:
                     block = peer_block(folder, preset, seed, fluxcal, tools, casapy)
                 else:
                     block = own_block(folder, preset, seed, fluxcal)
-                summary = calibrate(str(block.vis), pictures=False, **block.given)
+                gb = size_gb(block.vis)
+                summary, cost = measured(str(block.vis), given.pictures, block.given)
                 water, tsys, fluxes = (f(block, summary) for f in (water_table, tsys_table, flux_table))
-                results.append({"water": water, "tsys": tsys, "fluxes": fluxes})
+                run = run_table(block, summary, cost, gb)
+                results.append({"water": water, "tsys": tsys, "fluxes": fluxes, "run": run})
                 print(f"{block.name}, seed {seed} done", file=sys.stderr, flush=True)
     (folder / "physics.json").write_text(json.dumps(results, indent=1) + "\n")
     print(report(results))

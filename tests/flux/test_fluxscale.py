@@ -14,6 +14,7 @@ from atacal.caltables.table import CalTable, SpwSolutions
 from atacal.errors import ArgumentError, CaltableError, CaltableMismatch, EmptySelection, NoSolutions
 from atacal.flux.chosen import choose_solutions
 from atacal.flux.fluxscale import casacore_median, derive_fluxes
+from atacal.flux.ratio_error import median_error
 from atacal.flux.report import casa_dict, flux_lines, found_lines
 from atacal.flux.tables import incremental_table, scaled_table
 from atacal.ms.metadata import Antenna, Field, Metadata, Spw
@@ -90,6 +91,9 @@ def test_errors_by_hand() -> None:
     assert one.flux_jy == pytest.approx(np.median(ratios) ** 2, rel=1e-6)
     assert one.error_jy == pytest.approx(2 * np.std(ratios, ddof=1) / np.sqrt(2 * NANT - 1), rel=1e-5)
     assert one.propagated_error_jy == pytest.approx(one.error_jy * one.ratio, rel=1e-12)
+    by_antenna = ratios.reshape(NANT, 2)
+    expected = 2 * one.ratio * median_error(by_antenna, np.ones(by_antenna.shape, bool))
+    assert one.median_error_jy == pytest.approx(expected, rel=1e-5)
 
 
 def test_propagated_error_is_the_scatter_of_the_fluxes() -> None:
@@ -122,6 +126,7 @@ def test_single_polarisation_and_single_solution() -> None:
     assert one.flux_jy == pytest.approx(2.0, rel=1e-6)
     assert one.error_jy == 0
     assert np.isnan(one.propagated_error_jy)
+    assert np.isnan(one.median_error_jy)
 
 
 def test_two_references_share_their_antennas() -> None:

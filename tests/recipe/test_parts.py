@@ -141,14 +141,15 @@ def test_flux_densities_are_read_from_fluxscales_dict():
         "freq": np.array([1e9, 2e9]),
         "2": {
             "fieldName": "J1",
-            "0": {"fluxd": [0.5, 0, 0, 0], "fluxdErr": [0.01, 0, 0, 0], "numSol": [16.0, 0, 0, 0]},
+            "0": {
+                "fluxd": [0.5, 0, 0, 0], "fluxdErr": [0.01, 0, 0, 0], "fluxdErrMedian": [0.02, 0, 0, 0],
+                "numSol": [16.0, 0, 0, 0],
+            },
             "1": {"fluxd": [-1.0, 0, 0, 0], "fluxdErr": [-1.0, 0, 0, 0], "numSol": [0.0, 0, 0, 0]},
             "fitFluxd": 0.5,
         },
     }  # fmt: skip
-    assert flux_densities(result, {0: 1e9, 1: 2e9}) == [FluxDensity("J1", 0, 1e9, 0.5, 0.01, 16)]
-    result["2"]["0"]["fluxdErrPropagated"] = [0.02, 0, 0, 0]
-    assert flux_densities(result, {0: 1e9, 1: 2e9})[0].error_jy == 0.02
+    assert flux_densities(result, {0: 1e9, 1: 2e9}) == [FluxDensity("J1", 0, 1e9, 0.5, 0.02, 16)]
 
 
 def test_the_summary_for_people_and_for_programs(tmp_path):

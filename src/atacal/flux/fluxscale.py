@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from atacal.caltables.table import CalTable
 from atacal.errors import ArgumentError, CaltableError, CaltableMismatch, NoSolutions
+from atacal.flux.ratio_error import median_error
 from atacal.flux.spectrum import Spectrum, fit_spectrum
 
 log = logging.getLogger("atacal")
@@ -43,6 +44,9 @@ class SpwFlux:
         CASA's ``fluxdErr``, ``2 std(ratio) / sqrt(N - 1)``; it lacks a factor m.
     propagated_error_jy : float
         ``2 m std(ratio) / sqrt(N - 1)``, the derivative of ``m**2`` included; nan for N = 1.
+    median_error_jy : float
+        ``2 m`` times `atacal.flux.ratio_error.median_error`: twice it holds the truth in 95 % of cases; nan for one
+        antenna.
     nsol : int
         N, the number of ratios: antennas times polarisations that have both fields.
     """
@@ -54,6 +58,7 @@ class SpwFlux:
     flux_jy: float
     error_jy: float
     propagated_error_jy: float
+    median_error_jy: float
     nsol: int
 
 
@@ -297,7 +302,8 @@ def _collapse(means: Sequence[_Means]) -> _Means:
 def _spw_flux(spw: int, ref_spw: int, field: _Means, ref: _Means, freq_hz: NDArray[np.float64]) -> SpwFlux | None:
     """Derive one flux density; None when no antenna has both fields."""
     ok = field.ok[spw] & ref.ok[ref_spw] & (ref.mean[ref_spw] > 0)
-    ratios = field.mean[spw][ok] / ref.mean[ref_spw][ok]
+    ratio = np.divide(field.mean[spw], ref.mean[ref_spw], out=np.zeros(ok.shape), where=ok)
+    ratios = ratio[ok]
     n = len(ratios)
     if not n:
         return None
@@ -311,6 +317,7 @@ def _spw_flux(spw: int, ref_spw: int, field: _Means, ref: _Means, freq_hz: NDArr
         flux_jy=m * m,
         error_jy=float(error),
         propagated_error_jy=float(m * error) if n > 1 else float("nan"),
+        median_error_jy=2.0 * m * median_error(ratio, ok),
         nsol=n,
     )
 

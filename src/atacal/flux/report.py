@@ -9,6 +9,9 @@ import numpy as np
 
 from atacal.flux.fluxscale import FieldFlux, FluxScale, SpwFlux
 
+_OWN = ("fluxdErrPropagated", "fluxdErrMedian")
+"""What atacal adds to CASA's dictionary of an spw."""
+
 
 def flux_lines(scale: FluxScale) -> list[str]:
     """Return CASA's lines: every spw of every transfer field, then the fitted spectra."""
@@ -69,9 +72,11 @@ def casa_dict(scale: FluxScale, field_names: Sequence[str], spw_names: Sequence[
     Returns
     -------
     dict
-        ``{field: {spw: {'fluxd', 'fluxdErr', 'numSol', 'fluxdErrPropagated'}, 'fieldName', 'fitFluxd', 'fitFluxdErr',
-        'fitRefFreq', 'spidx', 'spidxerr', 'covarMat'}, 'freq', 'spwID', 'spwName'}``; the innermost values are arrays
-        (I, Q, U, V), all -1 where nothing was derived. ``fluxdErrPropagated`` is atacal's own: ``fluxdErr`` times m.
+        ``{field: {spw: {'fluxd', 'fluxdErr', 'numSol', 'fluxdErrPropagated', 'fluxdErrMedian'}, 'fieldName',
+        'fitFluxd', 'fitFluxdErr', 'fitRefFreq', 'spidx', 'spidxerr', 'covarMat'}, 'freq', 'spwID', 'spwName'}``; the
+        innermost values are arrays (I, Q, U, V), all -1 where nothing was derived. atacal's own are
+        ``fluxdErrPropagated``, ``fluxdErr`` times m, and ``fluxdErrMedian``, the median's error, few antennas allowed
+        for.
     """
     result: dict[str, Any] = {}
     for f in scale.transfer:
@@ -94,11 +99,12 @@ def casa_dict(scale: FluxScale, field_names: Sequence[str], spw_names: Sequence[
 
 def _spw_entry(one: SpwFlux | None) -> dict[str, Any]:
     if one is None:
-        return {k: np.full(4, -1.0) for k in ("fluxd", "fluxdErr", "numSol", "fluxdErrPropagated")}
+        return {k: np.full(4, -1.0) for k in ("fluxd", "fluxdErr", "numSol", *_OWN)}
     values = {
         "fluxd": one.flux_jy,
         "fluxdErr": one.error_jy,
         "numSol": float(one.nsol),
         "fluxdErrPropagated": one.propagated_error_jy,
+        "fluxdErrMedian": one.median_error_jy,
     }
     return {k: np.array([v, 0.0, 0.0, 0.0]) for k, v in values.items()}

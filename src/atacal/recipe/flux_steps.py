@@ -9,7 +9,14 @@ from atacal.recipe.plan import Plan
 
 _SMALL_SUBSET = 5
 _SMALL_SUBSET_SNR = 2.0
-"""Fewer antennas than these within the first lobe: all their baselines and this signal to noise do (ALMA's scripts)."""
+"""Fewer antennas than these within the first lobe: this signal to noise does (ALMA's scripts)."""
+_SUBSET_BASELINES = 2
+"""Baselines an antenna needs within the first lobe (the pipeline's hifa_gfluxscale, hif/tasks/fluxscale).
+
+With the 4 of whole arrays, or all as in ALMA's scripts, five antennas lose every integration that one of them lacks:
+the data of the others then take the phases of the integrations beside it, which costs amplitude, or are lost where a
+polarisation of one antenna is dead.
+"""
 
 
 def set_model(plan: Plan, given: dict[str, Any]) -> None:
@@ -107,7 +114,7 @@ def _solve_short(plan: Plan, common: dict[str, Any], others: list[int], **what: 
     lobe = plan.body.lobe
     assert lobe is not None
     chosen = dict(common)
-    chosen["minblperant"] = min(common["minblperant"], len(lobe.antennas) - 1)
+    chosen["minblperant"] = min(common["minblperant"], _SUBSET_BASELINES)
     if len(lobe.antennas) < _SMALL_SUBSET:
         chosen["minsnr"] = min(common["minsnr"], _SMALL_SUBSET_SNR)
     chosen["refant"] = ",".join(dict.fromkeys([plan.body.refant, *plan.refants]))

@@ -47,6 +47,8 @@ class FluxDensity:
     freq_hz : float
         Mean of the spw's channels.
     flux_jy, error_jy : float
+        The error is fluxscale's ``fluxdErrMedian``: from the scatter of the antennas, few of which are allowed for; nan
+        for one antenna. The flux calibrator's own error comes on top.
     solutions : int
         Antennas and polarisations that took part.
     """
@@ -196,11 +198,10 @@ def flux_densities(result: Mapping[str, Any], freq_hz: Mapping[int, float]) -> l
             continue
         for spw, values in entry.items():
             if str(spw).isdigit() and values["fluxd"][0] > 0:
-                error = values.get("fluxdErrPropagated", values["fluxdErr"])[0]
                 out.append(
                     FluxDensity(
                         str(entry["fieldName"]), int(spw), freq_hz[int(spw)],
-                        float(values["fluxd"][0]), float(error), int(values["numSol"][0]),
+                        float(values["fluxd"][0]), float(values["fluxdErrMedian"][0]), int(values["numSol"][0]),
                     )
                 )  # fmt: skip
     return out

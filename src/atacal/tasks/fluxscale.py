@@ -71,8 +71,8 @@ def fluxscale(
     -------
     dict
         CASA's dictionary, by field and spw: fluxd, fluxdErr, numSol, and beside them fluxdErrPropagated, the error with
-        the factor that fluxdErr lacks; by field: fieldName, fitFluxd, fitFluxdErr, fitRefFreq, spidx, spidxerr,
-        covarMat; and freq, spwID, spwName.
+        the factor that fluxdErr lacks, and fluxdErrMedian, the median's error with few antennas allowed for; by field:
+        fieldName, fitFluxd, fitFluxdErr, fitRefFreq, spidx, spidxerr, covarMat; and freq, spwID, spwName.
 
     Raises
     ------
