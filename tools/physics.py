@@ -69,7 +69,7 @@ class Block:
     field_at: np.ndarray
     """Field id at ``time_s``, -1 outside science scans."""
     off_source: np.ndarray | None = None
-    """Whether an antenna was not wholly on source, bool (time, antenna)."""
+    """Whether an antenna was not wholly on source, or its data lost in the correlator, bool (time, antenna)."""
     shadowed: np.ndarray | None = None
     """Whether it was in the shadow of another, bool (time, antenna)."""
 
@@ -91,6 +91,12 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         middle = [(s["start_mjd_s"] + s["end_mjd_s"]) / 2 for _, s in subscans]
         return [(s["field"], t, true_tsys(truth, spw, k)) for (k, s), t in zip(subscans, middle, strict=True)]
 
+    lost = np.zeros(arrays["shadow"].shape, bool)
+    for fault in truth.faults:
+        if fault.kind == "flagged":
+            lost[
+                (fault.start_mjd_s < arrays["time_mjd_s"]) & (arrays["time_mjd_s"] < fault.end_mjd_s), fault.antenna_id
+            ] = 1
     return Block(
         f"own, {preset}, {fluxcal}", path, given, [s.name for s in truth.sources], truth.roles["target"][0],
         [f.antenna for f in truth.faults if f.kind == "dead_wvr"],
@@ -101,7 +107,7 @@ def own_block(folder: Path, preset: str, seed: int, fluxcal: str) -> Block:
         truth.visibility, tsys,
         lambda spw: np.abs(arrays[f"gain_{spw}"]) ** 2,
         np.array([s["field"] if s["purpose"] == "science" else -1 for s in raw["subscans"]])[arrays["subscan"]],
-        arrays["source_share"] < 1, arrays["shadow"] < 1,
+        (arrays["source_share"] < 1) | lost, arrays["shadow"] < 1,
     )  # fmt: skip
 
 
@@ -197,7 +203,8 @@ def size_gb(folder: Path) -> float:
 
 def run_table(block: Block, summary: Any, cost: dict[str, float], gb: float) -> dict[str, Any]:
     """Say what the run took, and which share of the integrations of antennas that were off source, in a shadow, or good
-    are flagged (all baselines of the antenna) in the science data, and which of the dead radiometers were found.
+    are flagged (all baselines of the antenna) in the science data, and which of the dead radiometers were found. Good:
+    without antennas that are flagged wholly, like one that is in a shadow in the bandpass scan.
     """
     out: dict[str, Any] = {"block": block.name, "gb": gb, **cost}
     found = [r.antenna for r in summary.apriori.wvr.radiometers if not r.works]
@@ -211,9 +218,11 @@ def run_table(block: Block, summary: Any, cost: dict[str, float], gb: float) -> 
         for antenna in (a1, a2):
             np.add.at(flagged, (at, antenna), flag.all(axis=(1, 2)))
             np.add.at(seen, (at, antenna), 1)
-    gone, there = (flagged == seen)[seen > 0], seen > 0
-    off, shade = block.off_source[there], block.shadowed[there]
-    for name, which in (("off_source", off), ("shadowed", shade & ~off), ("good", ~off & ~shade)):
+    gone, there = (flagged == seen) & (seen > 0), seen > 0
+    off, shade = block.off_source & there, block.shadowed & there & ~block.off_source
+    good = there & ~off & ~shade
+    good[:, gone.sum(axis=0) == there.sum(axis=0)] = False
+    for name, which in (("off_source", off), ("shadowed", shade), ("good", good)):
         out[name] = f"{int(gone[which].sum())} of {int(which.sum())}"
     return out
 

@@ -5,6 +5,7 @@ Steps 1 to 10 of ALMA's calibration scripts, with the decisions of its pipeline 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 
 from atacal.caltables.disk import read_caltable
 from atacal.errors import EmptySelection, NoWvrData
+from atacal.flags.entries import Entry
+from atacal.flags.lines import line_text
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.recipe import apriori_summary as found
 from atacal.recipe.plan import choose_refants
@@ -38,6 +41,11 @@ def import_asdm(asdm: str | os.PathLike[str], vis: os.PathLike[str]) -> None:
         asdm=os.fspath(asdm), vis=os.fspath(vis), asis=_ASIS, bdfflags=True, ocorr_mode="ca", process_caldevice=False,
         lazy=False,
     )  # fmt: skip
+
+
+def widened_command(entry: Entry, buffer_s: list[float], spw: str) -> str:
+    """Write an online flag with its times widened [s], before and after, for these spws if it does not name its own."""
+    return line_text({"mode": "manual", "spw": spw, **entry.padded(buffer_s).words})
 
 
 class AprioriRun:
@@ -111,18 +119,25 @@ class AprioriRun:
         self._flagged(self.vis, commands)
 
     def flag_online(self) -> None:
+        """Apply FLAG_CMD as it is, then to the science spws with its times widened.
+
+        The radiometers sample faster: widened for the correlator's integrations, flags of a slew that follows a scan
+        would take their last samples.
+        """
         from atacal.flags.record import read_table
         from atacal.tasks import flagcmd
 
-        if not os.path.isdir(f"{self.vis}/FLAG_CMD") or not read_table(self.vis, use_applied=True):
+        entries = read_table(self.vis, use_applied=True) if os.path.isdir(f"{self.vis}/FLAG_CMD") else []
+        if not entries:
             self._note("no online flags: FLAG_CMD is empty")
             return
-        try:
+        before = self.summary.flags[-1].flagged
+        with contextlib.suppress(EmptySelection):
             flagcmd(vis=self.vis, inpmode="table", useapplied=True, action="apply", flagbackup=False)
-        except EmptySelection:
-            self._note("no online flags: none of the commands in FLAG_CMD matches any data")
-            return
-        self._flagged(self.vis, found.summary_pair("online flags", self.spw, self.plan.scans))
+        commands = [widened_command(e, self.plan.flag_buffer_s, self.spw) for e in entries if "timerange" in e.words]
+        self._flagged(self.vis, [*commands, *found.summary_pair("online flags", self.spw, self.plan.scans)])
+        if self.summary.flags[-1].flagged == before:
+            self._note("no online flags: none of the commands in FLAG_CMD matches any data that are not flagged yet")
 
     def no_tsys(self) -> None:
         why = "SYSCAL has no rows" if os.path.isdir(f"{self.vis}/SYSCAL") else "there is no SYSCAL table"

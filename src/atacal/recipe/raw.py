@@ -27,6 +27,9 @@ _TIED_DEG = 15.0
 _TDM_CELLS = 256
 _TDM_WIDTH_HZ = 1.8e9
 _FDM_WIDTH_HZ = 1.875e9
+_SEVEN_METRES = 7.0
+_CONTROL_S = 0.048
+"""ALMA's clock of events: flags begin and end on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class RawPlan:
         Arguments of wvrgcal; empty without rows of radiometers.
     tsys : bool
         Whether SYSCAL has rows.
+    flag_buffer_s : list of float
+        By how much the times of online flags are widened, before and after.
     """
 
     roles: Roles
@@ -60,6 +65,7 @@ class RawPlan:
     flagged_intents: tuple[str, ...]
     wvr: dict[str, Any]
     tsys: bool
+    flag_buffer_s: list[float]
 
 
 def is_asdm(path: str | os.PathLike[str]) -> bool:
@@ -102,6 +108,7 @@ def plan_raw(ms: MeasurementSet, roles: Roles, spw: str = "") -> RawPlan:
     spws = [ms.metadata.spws[s] for s in channels]
     widest = max(spws, key=lambda s: (s.total_bandwidth_hz, -s.id))
     of_science = science[np.isin(ms.metadata.ddid_spw[science.ddid], list(channels))]
+    integration_s = float(np.median(of_science.interval))
     return RawPlan(
         roles=roles,
         spws=tuple(channels),
@@ -109,8 +116,9 @@ def plan_raw(ms: MeasurementSet, roles: Roles, spw: str = "") -> RawPlan:
         scans=",".join(map(str, np.unique(science.scan).tolist())),
         central=f"{widest.id}:{ranges(central_channels(channels[widest.id]))}",
         flagged_intents=_intents_there(ms.metadata),
-        wvr=_wvr_arguments(ms, roles, tuple(channels), float(np.median(of_science.interval))),
+        wvr=_wvr_arguments(ms, roles, tuple(channels), integration_s),
         tsys=_has_syscal(ms),
+        flag_buffer_s=_flag_buffer_s(ms.metadata, integration_s),
     )
 
 
@@ -193,6 +201,17 @@ def _wvr_arguments(ms: MeasurementSet, roles: Roles, spws: tuple[int, ...], inte
         "statsource": names[(roles.target or roles.phase)[0]],
         "smooth": f"{integration_s:.6g}s" if integration_s > 1.01 * sampling_s else "",
     }
+
+
+def _flag_buffer_s(metadata: Metadata, integration_s: float) -> list[float]:
+    """Return by how much online flags are widened [s], before and after, as hifa_flagdata has it (hm_tbuff='halfint').
+
+    A time range selects the integrations whose middle it holds. Half an integration more on either side selects those
+    of which it holds any part; without, an antenna that is late by less than that spoils an integration.
+    """
+    if any(abs(a.dish_diameter_m - _SEVEN_METRES) < 0.1 for a in metadata.antennas):
+        return [_CONTROL_S, 0.0]
+    return [integration_s / 2 - _CONTROL_S, integration_s / 2]
 
 
 def _of_spws(ms: MeasurementSet, spws: list[int]) -> RowRuns:
