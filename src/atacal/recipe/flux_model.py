@@ -35,17 +35,17 @@ class FluxModel:
         ``observatory``: flux densities in the ASDM's Source table; ``catalogue``: those of a catalogue file.
     text : str
         The same in words.
-    spectra : dict of field -> ((frequency [Hz], flux density [Jy]), ...)
-        Of ``observatory`` and ``catalogue``, ascending.
+    spectra : dict of field -> ((frequency [Hz], flux density [Jy], its error over it), ...)
+        Of ``observatory`` and ``catalogue``, ascending; the error is nan where there is none.
     """
 
     kind: str
     text: str
-    spectra: dict[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    spectra: dict[int, tuple[tuple[float, float, float], ...]] = field(default_factory=dict)
 
     def flux_jy(self, number: int, freq_hz: float) -> float:
         """Return a field's flux density at a frequency: a power law between those of ``spectra``."""
-        freqs, values = np.array(self.spectra[number]).T
+        freqs, values, _ = np.array(self.spectra[number]).T
         return float(np.exp(np.interp(np.log(freq_hz), np.log(freqs), np.log(values))))
 
 
@@ -89,7 +89,9 @@ def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool, ca
             "The flux density of %s is taken from the ASDM's Source table; it can be months old. "
             "flux_density=... overrides it", ", ".join(names),
         )  # fmt: skip
-        return FluxModel("observatory", "the ASDM's Source table (can be months old)", spectra)
+        errors = np.array([error for spectrum in spectra.values() for *_, error in spectrum])
+        known = "" if np.isnan(errors).all() else f", uncertain by {100 * np.nanmax(errors):.2g} % by itself"
+        return FluxModel("observatory", f"the ASDM's Source table (can be months old){known}", spectra)
     without = ", ".join(n for n, s in zip(names, spectra.values(), strict=True) if not s)
     or_set = "" if raw else ", or set a model with setjy before"
     raise ModelError(
@@ -112,7 +114,7 @@ def _of_catalogue(ms: MeasurementSet, roles: Roles, catalogue: str) -> FluxModel
         source = find_at(known, field.name, tuple(np.degrees(field.phase_dir_rad)) if _fixed(field.frame) else None)
         freqs = sorted({s.centre_freq_hz for s in ms.metadata.spws if s.nchan > 1})
         every = [estimate(source, day, hz) for hz in freqs]
-        spectra[number] = tuple((e.freq_hz, e.flux_jy) for e in every)
+        spectra[number] = tuple((e.freq_hz, e.flux_jy, e.flux_error_jy / e.flux_jy) for e in every)
         for warning in dict.fromkeys(w for e in every for w in e.warnings if not w.startswith("extrapolated")):
             log.warning("flux density of %s: %s", field.name, warning)
         middle = every[len(every) // 2]
@@ -137,12 +139,12 @@ def _has_model(ms: MeasurementSet, roles: Roles) -> bool:
     return all(f in virtual for f in roles.flux)
 
 
-def _observatory(ms: MeasurementSet, name: str) -> tuple[tuple[float, float], ...]:
-    """Return the flux densities (Stokes I) that the ASDM's Source table has for a source, by frequency."""
+def _observatory(ms: MeasurementSet, name: str) -> tuple[tuple[float, float, float], ...]:
+    """Return flux densities (Stokes I) and relative errors that the ASDM's Source table has for a source."""
     path = Path(ms.path) / "ASDM_SOURCE"
     if not path.is_dir():
         return ()
-    found: dict[float, float] = {}
+    found: dict[float, tuple[float, float]] = {}
     with opened(os.fspath(path)) as tab:
         for row in range(tab.nrows()):
             if tab.getcell("sourceName", row) != name or not all(
@@ -152,9 +154,14 @@ def _observatory(ms: MeasurementSet, name: str) -> tuple[tuple[float, float], ..
             freqs = np.ravel(tab.getcell("frequency", row))
             flux = np.ravel(tab.getcell("flux", row))
             if len(freqs) and len(flux) and len(flux) % len(freqs) == 0:
-                stokes_i = flux.reshape(len(freqs), -1)[:, 0]
-                found |= {float(f): float(s) for f, s in zip(freqs, stokes_i, strict=True) if f > 0 and s > 0}
-    return tuple(sorted(found.items()))
+                errors = np.full(len(flux), np.nan)
+                if "fluxErr" in tab.colnames() and tab.iscelldefined("fluxErr", row):
+                    given = np.ravel(tab.getcell("fluxErr", row))
+                    errors = given if len(given) == len(flux) else errors
+                for f, s, e in zip(freqs, *(x.reshape(len(freqs), -1)[:, 0] for x in (flux, errors)), strict=True):
+                    if f > 0 and s > 0:
+                        found[float(f)] = (float(s), float(e / s) if e > 0 else np.nan)
+    return tuple((f, *both) for f, both in sorted(found.items()))
 
 
 @dataclass(frozen=True)
