@@ -101,3 +101,10 @@ def test_a_flag_that_names_its_spws_keeps_them():
     assert "spw='17,19'" in command
     assert "05:45:05.050~2019/06/15/05:45:33.428" in command
     assert "spw='3'" in widened_command(Entry(0, {**words, "spw": "3"}, {"reason": ""}, "x"), [1.0, 2.0], "17,19")
+
+
+def test_flags_of_slews_without_data_are_no_warnings(flagged, caplog):
+    truth, plan, run, _ = flagged
+    AprioriRun(run.vis, plan, SimpleNamespace(split="", listobs=""), run.summary, [], {}).flag_online()
+    assert len(truth.raw["online_flags"]) > len(plan.spws)
+    assert not [r for r in caplog.records if "matches nothing" in r.getMessage()]

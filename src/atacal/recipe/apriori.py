@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from atacal.caltables.disk import read_caltable
@@ -46,6 +46,20 @@ def import_asdm(asdm: str | os.PathLike[str], vis: os.PathLike[str]) -> None:
 def widened_command(entry: Entry, buffer_s: list[float], spw: str) -> str:
     """Write an online flag with its times widened [s], before and after, for these spws if it does not name its own."""
     return line_text({"mode": "manual", "spw": spw, **entry.padded(buffer_s).words})
+
+
+@contextlib.contextmanager
+def _commands_may_match_nothing() -> Iterator[None]:
+    """Say nothing of commands without data: most online flags are of slews, when nothing is recorded."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "matches nothing" not in str(record.msg)
+
+    log.addFilter(keep)
+    try:
+        yield
+    finally:
+        log.removeFilter(keep)
 
 
 class AprioriRun:
@@ -132,10 +146,11 @@ class AprioriRun:
             self._note("no online flags: FLAG_CMD is empty")
             return
         before = self.summary.flags[-1].flagged
-        with contextlib.suppress(EmptySelection):
-            flagcmd(vis=self.vis, inpmode="table", useapplied=True, action="apply", flagbackup=False)
         commands = [widened_command(e, self.plan.flag_buffer_s, self.spw) for e in entries if "timerange" in e.words]
-        self._flagged(self.vis, [*commands, *found.summary_pair("online flags", self.spw, self.plan.scans)])
+        with _commands_may_match_nothing():
+            with contextlib.suppress(EmptySelection):
+                flagcmd(vis=self.vis, inpmode="table", useapplied=True, action="apply", flagbackup=False)
+            self._flagged(self.vis, [*commands, *found.summary_pair("online flags", self.spw, self.plan.scans)])
         if self.summary.flags[-1].flagged == before:
             self._note("no online flags: none of the commands in FLAG_CMD matches any data that are not flagged yet")
 
