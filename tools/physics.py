@@ -32,6 +32,7 @@ import numpy as np
 from casacore.tables import table
 
 from atacal.caltables.disk import read_caltable
+from atacal.flux.ratio_error import student_t
 from atacal.recipe import calibrate
 from atacal.simulate import read_truth, simulate, true_tsys
 from atacal.simulate.truth import positions_path
@@ -357,16 +358,22 @@ def expected(block: Block, summary: Any, name: str, spw: int) -> float:
 
 
 def flux_table(block: Block, summary: Any) -> list[dict[str, Any]]:
-    """Compare derived flux densities with what is expected."""
+    """Compare derived flux densities with what is expected, and with the truth where the Tsys is the field's own.
+
+    Beside calibrate's errors those by CASA's formula, for one ratio an antenna (T solutions).
+    """
     out = []
     for f in summary.fluxes:
         spw = summary.apriori.spws[f.spw]
         true = block.flux_jy(f.field, spw) * expected(block, summary, f.field, spw)
-        out.append({
-            "block": block.name, "field": f.field, "spw": spw, "ratio": f.flux_jy / true,
-            "sigmas": (f.flux_jy - true) / f.error_jy, "antennas": f.solutions,
-            "sigmas_of_truth": (f.flux_jy - block.flux_jy(f.field, spw)) / f.error_jy,
-        })  # fmt: skip
+        n = f.solutions
+        casas_jy = f.error_jy / (np.sqrt(np.pi / (2 * n + 1) * (n - 1)) * student_t(n - 1) / 2)
+        one = {"block": block.name, "field": f.field, "spw": spw, "ratio": f.flux_jy / true, "antennas": n}
+        one |= {"sigmas": (f.flux_jy - true) / f.error_jy, "sigmas_casa": (f.flux_jy - true) / casas_jy}
+        if summary.apriori.tsys.field_of[f.field] == f.field:
+            off = f.flux_jy - block.flux_jy(f.field, spw)
+            one |= {"sigmas_of_truth": off / f.error_jy, "sigmas_of_truth_casa": off / casas_jy}
+        out.append(one)
     return [*out, *_target(block, summary)]
 
 
@@ -457,7 +464,11 @@ def report(results: list[dict[str, Any]]) -> str:
     few = [r for r in every if r.get("antennas", 99) <= 6]
     more = [r for r in every if r.get("antennas", 0) > 6]
     targets = [r for r in every if "antennas" not in r]
-    for key, words in (("sigmas", "what is expected"), ("sigmas_of_truth", "the truth")):
+    kinds = (
+        ("sigmas", "what is expected"), ("sigmas_casa", "the same, CASA's errors"),
+        ("sigmas_of_truth", "the truth, where Tsys is its own"), ("sigmas_of_truth_casa", "the same, CASA's errors"),
+    )  # fmt: skip
+    for key, words in kinds:
         cells = [inside([r[key] for r in rows if key in r]) for rows in (every, few, more, targets)]
         lines.append(f"| {words} | {' | '.join(cells)} |")
     keys = ("gb", "seconds", "cpu_s", "peak_mb", "radiometers", "off_source", "shadowed", "good")
