@@ -237,7 +237,10 @@ def _count(block: Block, flag: NDArray[np.bool_], task: Task, wanted: NDArray[np
     chan, corr = _cells(block, task)
     rows = np.flatnonzero(wanted)
     assert isinstance(task.agent, Summary)
-    task.agent.count(block, flag[np.ix_(rows, chan, corr)], rows, chan, corr, union.runs.array[block.run])
+    whole = len(chan) == flag.shape[1] and len(corr) == flag.shape[2]
+    task.agent.count(
+        block, flag[rows] if whole else flag[np.ix_(rows, chan, corr)], rows, chan, corr, union.runs.array[block.run]
+    )
     task.outcome.selected += len(rows) * len(chan) * len(corr)
 
 
