@@ -15,13 +15,13 @@ from atacal.tasks import task_names
 GROUPS: dict[str, tuple[str, ...]] = {
     "Whole runs": ("calibrate", "restore", "demo", "simulate"),
     "Import": ("importasdm",),
-    "Look at data": ("listobs", "plotms", "plotants"),
+    "Look at data": ("listobs", "vishead", "plotms", "plotants"),
     "Flag": ("flagdata", "flagcmd", "flagmanager"),
     "Models and weights": ("flux", "setjy", "delmod", "initweights", "clearcal"),
     "Tables before the solves": ("fixsyscaltimes", "gencal", "tsysspwmap", "wvrgcal"),
-    "Solve": ("gaincal", "bandpass", "fluxscale"),
+    "Solve": ("gaincal", "bandpass", "smoothcal", "fluxscale"),
     "Look at tables": ("listcal", "plotcal", "plotbandpass"),
-    "Apply": ("applycal", "split"),
+    "Apply": ("applycal", "split", "concat", "mstransform", "cvel2", "statwt", "fixvis", "fixplanets"),
 }
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 

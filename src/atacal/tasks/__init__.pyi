@@ -2,6 +2,7 @@
 from atacal.tasks.applycal import applycal as applycal
 from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
+from atacal.tasks.concat import concat as concat
 from atacal.tasks.delmod import delmod as delmod
 from atacal.tasks.fixsyscaltimes import fixsyscaltimes as fixsyscaltimes
 from atacal.tasks.flagcmd import flagcmd as flagcmd
