@@ -20,6 +20,7 @@ from atacal.tasks.plotbandpass import plotbandpass as plotbandpass
 from atacal.tasks.plotcal import plotcal as plotcal
 from atacal.tasks.plotms import plotms as plotms
 from atacal.tasks.setjy import setjy as setjy
+from atacal.tasks.smoothcal import smoothcal as smoothcal
 from atacal.tasks.split import split as split
 from atacal.tasks.tsysspwmap import tsysspwmap as tsysspwmap
 from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
