@@ -22,6 +22,7 @@ from atacal.tasks.plotms import plotms as plotms
 from atacal.tasks.setjy import setjy as setjy
 from atacal.tasks.smoothcal import smoothcal as smoothcal
 from atacal.tasks.split import split as split
+from atacal.tasks.statwt import statwt as statwt
 from atacal.tasks.tsysspwmap import tsysspwmap as tsysspwmap
 from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
 
