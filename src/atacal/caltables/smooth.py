@@ -39,9 +39,9 @@ def smooth(table: CalTable, kind: str, width_s: float, fields: tuple[int, ...] =
     Notes
     -----
     With solutions of the same spw, field, antenna and reference antenna at times t_j, the one at t_i becomes the mean
-    or median of those with :math:`t_i - w/2 < t_j \le t_i + w/2` that are not flagged, as in CASA's smoothcal. Of
-    complex solutions amplitude and phase are smoothed by themselves, the phase after it was followed from one solution to the
-    next without jumps of more than half a turn.
+    or median of those with :math:`t_i - w/2 < t_j \le t_i + w/2` that are not flagged, as in CASA's smoothcal.
+    Amplitudes and phases of complex solutions are smoothed by themselves, phases after they were followed from one
+    solution to the next without jumps of more than half a turn.
     """
     if kind not in TYPES:
         raise ArgumentError(f"smoothtype={kind!r}; possible are {' and '.join(TYPES)}")
