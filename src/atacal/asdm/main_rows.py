@@ -17,12 +17,12 @@ from atacal.asdm.dataset import need
 from atacal.asdm.pieces import Columns, Piece, Stretch, Subscan, frame, read_auto, read_cross
 from atacal.asdm.setup_tables import antenna_positions, pad_positions
 from atacal.asdm.states import States
-from atacal.asdm.uvw import Uvw
 from atacal.asdm.values import array, entity_id, integer, mjd_s, tag, words
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError, BdfError
 from atacal.memory import WORK_COPIES, for_data
 from atacal.ms._new_rows import WRITERS
+from atacal.ms.uvw import Uvw
 
 _log = logging.getLogger("atacal")
 SLICE_BYTES = 500 << 20

@@ -4,7 +4,9 @@ from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
 from atacal.tasks.concat import concat as concat
 from atacal.tasks.delmod import delmod as delmod
+from atacal.tasks.fixplanets import fixplanets as fixplanets
 from atacal.tasks.fixsyscaltimes import fixsyscaltimes as fixsyscaltimes
+from atacal.tasks.fixvis import fixvis as fixvis
 from atacal.tasks.flagcmd import flagcmd as flagcmd
 from atacal.tasks.flagdata import flagdata as flagdata
 from atacal.tasks.flagmanager import flagmanager as flagmanager

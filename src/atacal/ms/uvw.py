@@ -17,10 +17,12 @@ class Uvw:
     ----------
     pads_m : float64 (antenna, 3)
         Positions [m, ITRF].
+    frame : str
+        casacore's name of the frame of directions and of UVW: j2000, icrs.
     """
 
-    def __init__(self, pads_m: NDArray[np.float64]) -> None:
-        self._pads = pads_m
+    def __init__(self, pads_m: NDArray[np.float64], frame: str = "j2000") -> None:
+        self._pads, self._frame = pads_m, frame
         self._dm: Any = None
         self._axes: Any = None
         self._at: tuple[float, ...] = ()
@@ -34,13 +36,13 @@ class Uvw:
         time_s : float
             UTC [MJD s].
         ra_rad, dec_rad : float
-            Phase centre, J2000.
+            Phase centre.
         members : list of int
             Antennas. The first of the array is the reference if all are there, else the first of these.
 
         Notes
         -----
-        A baseline turns from ITRF to J2000 by a rotation (with aberration); three unit vectors give its matrix.
+        A baseline turns from ITRF to the frame by a rotation (with aberration); three unit vectors give its matrix.
         """
         reference = self._pads[0 if len(members) == len(self._pads) else members[0]]
         matrix = self._matrix(time_s, ra_rad, dec_rad, reference)
@@ -65,9 +67,9 @@ class Uvw:
         at = (*reference, ra, dec)
         if at != self._at:
             dm.doframe(dm.position("itrf", *(unit(float(x), "m") for x in reference)))
-            dm.doframe(dm.direction("j2000", unit(float(ra), "rad"), unit(float(dec), "rad")))
+            dm.doframe(dm.direction(self._frame, unit(float(ra), "rad"), unit(float(dec), "rad")))
             self._at = at
-        turned = dm.measure(self._axes, "j2000")
+        turned = dm.measure(self._axes, self._frame)
         lon, lat, length = (turned[m]["value"] for m in ("m0", "m1", "m2"))
         vectors = length * np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
         sa, ca, sd, cd = np.sin(ra), np.cos(ra), np.sin(dec), np.cos(dec)
