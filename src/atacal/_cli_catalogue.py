@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Tables before the solves": ("fixsyscaltimes", "gencal", "tsysspwmap", "wvrgcal"),
     "Solve": ("gaincal", "bandpass", "smoothcal", "fluxscale"),
     "Look at tables": ("listcal", "plotcal", "plotbandpass"),
+    "Tables as files": ("rmtables", "clearstat"),
     "Apply": ("applycal", "split", "concat", "mstransform", "cvel2", "statwt", "fixvis", "fixplanets"),
 }
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""

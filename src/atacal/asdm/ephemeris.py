@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.asdm.dataset import Asdm, need
-from atacal.asdm.measures import measures
 from atacal.asdm.values import array, integer, real, start_and_duration
 from atacal.asdm.xml_table import Row
 from atacal.errors import AsdmError, WriteError
+from atacal.ms.measures import measures
 
 AU_M = 499.0047837 * 299792458.0
 """Astronomical unit as CASA has it [m]."""

@@ -221,7 +221,7 @@ def to_frame(direction_rad: Direction, frame: str, wanted: str) -> Direction:
         return direction_rad
     if wanted not in _FRAMES:
         raise ArgumentError(f"a direction in {frame} cannot be given to a field in {wanted}")
-    from casacore.measures import measures
+    from atacal.ms.measures import measures
 
     dm = measures()
     there = dm.direction(frame, *({"value": x, "unit": "rad"} for x in direction_rad))
@@ -239,7 +239,7 @@ def pointed_at(ms: MeasurementSet, antenna: int, time_s: float) -> Direction:
     InvalidTable
         If POINTING has no such row.
     """
-    from casacore.measures import measures
+    from atacal.ms.measures import measures
 
     with opened(ms.path / "POINTING") as tab:
         nearness = (f"NEARABS(TIME,{time_s!r},INTERVAL/2.)", f"NEARABS(TIME,{time_s!r},3.)")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.asdm.measures import measures
+from atacal.ms.measures import measures
 
 
 class Uvw:

@@ -2,6 +2,7 @@
 from atacal.tasks.applycal import applycal as applycal
 from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
+from atacal.tasks.clearstat import clearstat as clearstat
 from atacal.tasks.concat import concat as concat
 from atacal.tasks.delmod import delmod as delmod
 from atacal.tasks.fixplanets import fixplanets as fixplanets
@@ -21,11 +22,13 @@ from atacal.tasks.plotants import plotants as plotants
 from atacal.tasks.plotbandpass import plotbandpass as plotbandpass
 from atacal.tasks.plotcal import plotcal as plotcal
 from atacal.tasks.plotms import plotms as plotms
+from atacal.tasks.rmtables import rmtables as rmtables
 from atacal.tasks.setjy import setjy as setjy
 from atacal.tasks.smoothcal import smoothcal as smoothcal
 from atacal.tasks.split import split as split
 from atacal.tasks.statwt import statwt as statwt
 from atacal.tasks.tsysspwmap import tsysspwmap as tsysspwmap
+from atacal.tasks.vishead import vishead as vishead
 from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
 
 def task_names() -> tuple[str, ...]: ...

@@ -12,7 +12,7 @@ from atacal.asdm import measures
 
 
 def test_nothing_is_said_of_tables_that_are_merely_old():
-    code = "from atacal.asdm.measures import measures; measures(); print('done')"
+    code = "from atacal.ms.measures import measures; measures(); print('done')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("done\n", "")
 
