@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from atacal.asdm import measures
+from atacal.ms import measures
 
 
 def test_nothing_is_said_of_tables_that_are_merely_old():
