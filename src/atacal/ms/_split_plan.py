@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
+from atacal.ms._regrid import Regrid
+from atacal.ms._split_grid import RegridOptions, regridded
 from atacal.ms._subtables import Renumbering, SpwOut
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Spw
@@ -37,6 +39,10 @@ class SplitOptions:
         Length of the time bins [s]; 0: no time averaging.
     combine : frozenset of str
         scan, state: average over their limits.
+    hanning : bool
+        Smooth channels, after averaging them.
+    regrid : RegridOptions, optional
+        A new grid of channels, made last.
     """
 
     datacolumn: str = "corrected"
@@ -44,6 +50,8 @@ class SplitOptions:
     width: int | Sequence[int] = 1
     timebin_s: float = 0.0
     combine: frozenset[str] = field(default_factory=frozenset)
+    hanning: bool = False
+    regrid: RegridOptions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +65,13 @@ class SpwPlan:
     nchan : int
         Channels of the output.
     width : int
+    regrid : Regrid, optional
     """
 
     channels: slice | NDArray[np.intp] | None
     nchan: int
     width: int
+    regrid: Regrid | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +111,13 @@ class Plan:
         return best
 
 
-def make_plan(ms: MeasurementSet, what: Selection, selected: Selected, width: int | Sequence[int]) -> Plan:
+def make_plan(
+    ms: MeasurementSet,
+    what: Selection,
+    selected: Selected,
+    width: int | Sequence[int],
+    regrid: RegridOptions | None = None,
+) -> Plan:
     """Work out the output's shape.
 
     Parameters
@@ -113,11 +129,13 @@ def make_plan(ms: MeasurementSet, what: Selection, selected: Selected, width: in
         Its outcome.
     width : int or sequence of int
         Channels to average.
+    regrid : RegridOptions, optional
+        A new grid of channels.
 
     Raises
     ------
     ArgumentError
-        If ``width`` does not fit the spws.
+        If ``width`` or the grid does not fit the spws.
     """
     md = ms.metadata
     chosen = parse_spw(what.spw, md)
@@ -127,6 +145,9 @@ def make_plan(ms: MeasurementSet, what: Selection, selected: Selected, width: in
     spws, outs = {}, []
     for number, each in zip(order, widths, strict=True):
         plan, out = _spw_plan(md.spws[number], chosen.channels[number], each)
+        if regrid is not None:
+            grid, out = regridded(ms, selected, out, regrid)
+            plan = replace(plan, nchan=len(out.freq_hz), regrid=grid)
         spws[number] = plan
         outs.append(out)
     kept = [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from atacal.errors import MissingColumn
 from atacal.memory import block_bytes, for_data, size_text, too_small
 from atacal.ms._new_rows import BLOCKS_IN_FLIGHT
+from atacal.ms._regrid import HANNING_WEIGHT, Regrid, hanning
 from atacal.ms._split_plan import Plan, SplitOptions, SpwPlan
 from atacal.ms.average import (
     TimeAverage,
@@ -238,7 +239,31 @@ class SplitRows:
                 block["SIGMA_SPECTRUM"] = weight_to_sigma(block["WEIGHT_SPECTRUM"])
         elif self._raw:
             block["WEIGHT"] = sigma_to_weight(block["SIGMA"])
+        if self.how.hanning:  # after the averaging, as in CASA
+            self._smooth(block)
+            self._scale_weights(block, HANNING_WEIGHT)
+        if spw.regrid is not None:
+            self._regrid(block, spw.regrid)
         return self._named(block, ddid)
+
+    def _smooth(self, block: dict[str, NDArray]) -> None:
+        """Smooth the channels of the data."""
+        smooth, block["FLAG"] = hanning({c: block[c] for c in self.outputs}, block["FLAG"])
+        block |= smooth
+
+    def _regrid(self, block: dict[str, NDArray], regrid: Regrid) -> None:
+        """Interpolate data and spectra of weights to the new channels."""
+        cubes = {c: v for c, v in block.items() if v.ndim == 3 and c != "FLAG"}
+        made, flag = regrid.apply(block["TIME"], cubes, block["FLAG"])
+        block |= made | {"FLAG": flag}
+        self._scale_weights(block, regrid.weight)
+
+    def _scale_weights(self, block: dict[str, NDArray], factor: float) -> None:
+        """Multiply weights; those that come from SIGMA go with it."""
+        for weight, sigma in (("WEIGHT", "SIGMA"), ("WEIGHT_SPECTRUM", "SIGMA_SPECTRUM")):
+            if weight in block:
+                block[weight] = block[weight] * np.float32(factor)
+                block[sigma] = block[sigma] * np.float32(factor**-0.5)
 
     def _named(self, block: dict[str, NDArray], ddid: int) -> dict[str, NDArray]:
         """Give columns and ids the output's names and numbers."""

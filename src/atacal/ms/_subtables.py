@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from atacal.errors import WriteError
 from atacal.ms._tables import opened
+from atacal.ms.metadata import FRAMES
 
 # subtables whose rows belong to an spw (-1: to all)
 _BY_SPW = ("FEED", "SOURCE", "SYSCAL", "CALDEVICE", "SYSPOWER", "FREQ_OFFSET", "DOPPLER")
@@ -30,6 +31,9 @@ class SpwOut:
         All channels are taken, none averaged: nothing about its channels changes.
     freq_hz, width_hz, effective_bw_hz, resolution_hz : float64 (chan,)
         The output channels.
+    frame : str
+        The frame of a new grid, '' where there is none: the reference frequency is then the lowest, else that of the
+        first channel.
     """
 
     source: int
@@ -38,6 +42,7 @@ class SpwOut:
     width_hz: NDArray[np.float64]
     effective_bw_hz: NDArray[np.float64]
     resolution_hz: NDArray[np.float64]
+    frame: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +143,9 @@ def _spectral_windows(source: str | os.PathLike[str], target: str, new: Renumber
             tab.putcell("EFFECTIVE_BW", i, spw.effective_bw_hz)
             tab.putcell("RESOLUTION", i, spw.resolution_hz)
             tab.putcell("TOTAL_BANDWIDTH", i, float(np.abs(spw.width_hz).sum()))
-            tab.putcell("REF_FREQUENCY", i, float(spw.freq_hz.min()))
+            tab.putcell("REF_FREQUENCY", i, float(spw.freq_hz[0] if spw.frame else spw.freq_hz.min()))
+            if spw.frame:
+                tab.putcell("MEAS_FREQ_REF", i, FRAMES.index(spw.frame))
 
 
 def _data_descriptions(source: str | os.PathLike[str], target: str, new: Renumbering) -> None:

@@ -33,6 +33,7 @@ def split_ms(
     options: SplitOptions | None = None,
     *,
     history: Sequence[str] = (),
+    task: str = "split",
 ) -> int:
     """Copy what a selection picks into a new MeasurementSet.
 
@@ -46,6 +47,8 @@ def split_ms(
     options : SplitOptions, optional
     history : sequence of str
         Lines for the new HISTORY.
+    task : str
+        Who writes them.
 
     Returns
     -------
@@ -57,10 +60,16 @@ def split_ms(
     TableExists, MissingColumn, ArgumentError, EmptySelection, SelectionError, WriteError
     """
     what, how = selection or Selection(), _for_telescope(ms, options or SplitOptions())
+    if how.timebin_s > 0 and (how.hanning or how.regrid is not None):
+        raise ArgumentError(
+            f"{task}: times cannot be averaged while channels are smoothed or regridded; do it in two steps"
+        )
+    if how.regrid is not None:
+        how.regrid.check()
     columns = data_columns(ms, how.datacolumn)
     new = NewTable(outputvis)
     selected = select(ms, what)
-    plan = make_plan(ms, what, selected, how.width)
+    plan = make_plan(ms, what, selected, how.width, how.regrid)
     work = SplitRows(ms, selected, plan, columns, how)
     with new:
         shape = plan.dominant_shape(ms, selected.runs)
@@ -83,8 +92,8 @@ def split_ms(
         nrow = out.nrow
         if not nrow:
             raise EmptySelection(f"{ms.path}: nothing is left to write to {outputvis} (all selected data are flagged)")
-        write_history(new.temporary, "split", history)
-    log.info("split: %d rows written to %s", nrow, new.path)
+        write_history(new.temporary, task, history)
+    log.info("%s: %d rows written to %s", task, nrow, new.path)
     return nrow
 
 

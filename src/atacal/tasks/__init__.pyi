@@ -4,6 +4,7 @@ from atacal.tasks.bandpass import bandpass as bandpass
 from atacal.tasks.clearcal import clearcal as clearcal
 from atacal.tasks.clearstat import clearstat as clearstat
 from atacal.tasks.concat import concat as concat
+from atacal.tasks.cvel2 import cvel2 as cvel2
 from atacal.tasks.delmod import delmod as delmod
 from atacal.tasks.fixplanets import fixplanets as fixplanets
 from atacal.tasks.fixsyscaltimes import fixsyscaltimes as fixsyscaltimes
@@ -18,6 +19,7 @@ from atacal.tasks.importasdm import importasdm as importasdm
 from atacal.tasks.initweights import initweights as initweights
 from atacal.tasks.listcal import listcal as listcal
 from atacal.tasks.listobs import listobs as listobs
+from atacal.tasks.mstransform import mstransform as mstransform
 from atacal.tasks.plotants import plotants as plotants
 from atacal.tasks.plotbandpass import plotbandpass as plotbandpass
 from atacal.tasks.plotcal import plotcal as plotcal
