@@ -75,10 +75,10 @@ class Regrid:
         for time in np.unique(time_s):
             rows = np.flatnonzero(time_s == time)
             source = self.source_hz * self.ratios[float(time)]
-            taps = [_Taps.at(source, sample, self.method) for sample in places]
-            out_flag[rows] = np.any([t.flags(flag[rows]) for t in taps], axis=0)
+            taps = _joined([_Taps.at(source, sample, self.method) for sample in places])
+            out_flag[rows] = taps.flags(flag[rows])
             for name, cube in cubes.items():
-                out[name][rows] = sum(t.values(cube[rows]) for t in taps) / np.float32(len(taps))
+                out[name][rows] = taps.values(cube[rows])
         return out, out_flag
 
 
@@ -90,7 +90,7 @@ class _Taps:
     ----------
     chan : int (tap, new chan)
     factor : float32 (tap, new chan)
-    flagged_by : int (2, new chan)
+    flagged_by : int (any, new chan)
         Channels whose flags count.
     outside : bool (new chan,)
     """
@@ -126,11 +126,34 @@ class _Taps:
         return cls(chan, factor.astype(np.float32), pair, outside)
 
     def values(self, cube: NDArray) -> NDArray:
-        parts = (cube[:, c] * f[:, None] for c, f in zip(self.chan, self.factor, strict=True))
-        return np.asarray(sum(parts))
+        out = cube[:, self.chan[0]] * self.factor[0][:, None]
+        for chan, factor in zip(self.chan[1:], self.factor[1:], strict=True):
+            out += cube[:, chan] * factor[:, None]
+        return out
 
     def flags(self, flag: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.asarray(flag[:, self.flagged_by[0]] | flag[:, self.flagged_by[1]] | self.outside[:, None])
+        out = np.broadcast_to(self.outside[:, None], (len(flag), len(self.outside), flag.shape[2])).copy()
+        for chan in self.flagged_by:
+            out |= flag[:, chan]
+        return out
+
+
+def _joined(taps: list[_Taps]) -> _Taps:
+    """Return the mean of several places in the same channels as one set of channels and factors."""
+    if len(taps) == 1:
+        return taps[0]
+    chan, by = np.concatenate([t.chan for t in taps]), np.concatenate([t.flagged_by for t in taps])
+    factor = np.concatenate([t.factor.astype(np.float64) for t in taps]) / len(taps)
+    first = chan.min(axis=0)
+    new = np.arange(chan.shape[1])
+    summed = np.zeros((int((chan - first).max()) + 1, chan.shape[1]))
+    for c, f in zip(chan, factor, strict=True):
+        summed[c - first, new] += f
+    last = chan.max(axis=0)
+    window = np.minimum(first + np.arange(len(summed))[:, None], last)  # beyond the last the factors are 0
+    count = int((by.max(axis=0) - by.min(axis=0)).max()) + 1
+    flagged = np.minimum(by.min(axis=0) + np.arange(count)[:, None], by.max(axis=0))
+    return _Taps(window, summed.astype(np.float32), flagged, np.any([t.outside for t in taps], axis=0))
 
 
 def _cubic(
