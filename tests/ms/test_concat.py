@@ -94,6 +94,20 @@ def test_appending_leaves_what_is_there_when_it_fails(make_ms, read, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if "tmp" in p.name or "concatenated" in p.name] == []
 
 
+def test_virtual_models_stay_with_the_first(make_ms, tmp_path):
+    from atacal.ms.models import SkyModel
+    from atacal.tasks import setjy
+
+    first, second = make_ms("first.ms"), make_ms("second.ms")
+    for path, flux in ((first, 3.0), (second, 5.0)):
+        setjy(str(path), field="f0", standard="manual", fluxdensity=[flux, 0, 0, 0], usescratch=False)
+    concat(vis=[str(first), str(second)], concatvis=str(tmp_path / "out.ms"))
+    with MeasurementSet(tmp_path / "out.ms") as ms:
+        model = SkyModel.of(ms)
+        assert model.virtual_fields == [0]
+        assert "MODEL_DATA" not in ms.columns()
+
+
 def test_what_cannot_be_joined(make_ms, tmp_path):
     first = str(make_ms("first.ms"))
     with pytest.raises(NoSuchTable, match=r"nothing\.ms"):

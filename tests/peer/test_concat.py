@@ -141,3 +141,64 @@ def test_feeds_of_all_antennas_and_windows(blocks, tmp_path):
     with table(str(tmp_path / "ours.ms" / "FEED"), ack=False) as tab:
         pairs = set(zip(tab.getcol("ANTENNA_ID"), tab.getcol("SPECTRAL_WINDOW_ID"), strict=True))
         assert len(pairs) == tab.nrows() == 8 * 4 + 6 + 2 * 4
+
+
+def with_ephemeris(path, field, first_mjd):
+    """Let a field follow an ephemeris of 20 rows, half an hour apart."""
+    from casacore.tables import makescacoldesc, maketabdesc, table
+
+    step, count = 0.02, 20
+    with table(f"{path}/FIELD", readonly=False, ack=False) as tab:
+        tab.addcols(maketabdesc([makescacoldesc("EPHEMERIS_ID", 0)]))
+        tab.putcol("EPHEMERIS_ID", np.where(np.arange(tab.nrows()) == field, 0, -1).astype(np.int32))
+        tab.putcell("TIME", field, (first_mjd + step) * DAY_S)
+        for column in ("PHASE_DIR", "DELAY_DIR", "REFERENCE_DIR"):
+            tab.putcell(column, field, np.zeros((1, 2)))
+    units = {"MJD": "d", "RA": "deg", "DEC": "deg", "Rho": "AU", "RadVel": "AU/d", "diskLong": "deg", "diskLat": "deg"}
+    description = maketabdesc([makescacoldesc(k, 0.0, keywords={"UNIT": u}) for k, u in units.items()])
+    with table(f"{path}/FIELD/EPHEM0_Titan_{first_mjd:g}.tab", description, nrow=count, ack=False) as tab:
+        mjd = first_mjd + step * np.arange(count)
+        columns = {"MJD": mjd, "RA": 250 + 0.05 * (mjd - 60000), "DEC": -20 + 0.02 * (mjd - 60000), "Rho": 9 + 0 * mjd}
+        for column, values in columns.items():
+            tab.putcol(column, values)
+        epochs = {
+            k: {"m0": {"value": v, "unit": "d"}, "type": "epoch", "refer": "TDB"}
+            for k, v in (("earliest", mjd[0]), ("latest", mjd[-1]))
+        }
+        tab.putkeywords({
+            "VS_CREATE": "2024/01/01/00:00", "VS_DATE": "2024/01/01/00:00", "VS_VERSION": "0001.0001",
+            "VS_TYPE": "Table of comet/planetary positions", "MJD0": mjd[0] - step, "dMJD": step, "NAME": "Titan",
+            "GeoLong": 0.0, "GeoLat": 0.0, "GeoDist": 0.0, "obsloc": "GEOCENTRIC", "posrefsys": "ICRF/J2000.0",
+            **epochs,
+        })  # fmt: skip
+        tab.putinfo({"type": "IERS", "subType": "Solar System", "readme": ""})
+
+
+@pytest.mark.parametrize(("later_d", "how"), [(0.04, {}), (1.0, {}), (1.0, {"forcesingleephemfield": "J1517-2422"})])
+def test_ephemerides(casa, blocks, tmp_path, later_d, how):
+    """One field where the first's ephemeris covers the other's data, or is made to; else two."""
+    from casacore.tables import table
+
+    from atacal.tasks import concat
+
+    with table(str(blocks / "one.ms"), ack=False) as tab:
+        first = float(np.floor(tab.getcol("TIME").min() / DAY_S / 0.02) * 0.02 - 0.1)
+    vis = []
+    for name, days in (("first.ms", 0.0), ("second.ms", later_d)):
+        vis.append(str(tmp_path / name))
+        shutil.copytree(blocks / "one.ms", vis[-1])
+        for sub in ("", "/OBSERVATION"):
+            with table(vis[-1] + sub, readonly=False, ack=False) as tab:
+                for column in ("TIME_RANGE",) if sub else ("TIME", "TIME_CENTROID"):
+                    tab.putcol(column, tab.getcol(column) + days * DAY_S)
+        with_ephemeris(vis[-1], 0, first + days)
+    casa(SCRIPT, arguments={"vis": vis, "concatvis": str(tmp_path / "casa.ms"), **how})
+    concat(vis=vis, concatvis=str(tmp_path / "ours.ms"), **how)
+    compare(tmp_path / "casa.ms", tmp_path / "ours.ms", but=WRONG_IN_CASA)
+    tables = [sorted(p.name for p in (tmp_path / ms / "FIELD").glob("EPHEM*")) for ms in ("casa.ms", "ours.ms")]
+    assert tables[0] == tables[1]
+    assert len(tables[0]) == (2 if later_d == 1.0 and not how else 1)
+    for name in tables[0]:
+        one, two = (table(str(tmp_path / ms / "FIELD" / name), ack=False) for ms in ("casa.ms", "ours.ms"))
+        for column in one.colnames():
+            np.testing.assert_allclose(two.getcol(column), one.getcol(column), rtol=0, atol=1e-9)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from atacal.errors import MissingColumn, WriteError
+from atacal.ms._concat_ephemerides import join_ephemerides
 from atacal.ms._concat_ids import Ids, Tolerances, merge_subtables
 from atacal.ms._concat_rows import Input, append_inputs
 from atacal.ms._new_rows import NewRows, require_room
@@ -40,11 +41,14 @@ class ConcatOptions:
         Rows in the order of TIME, not one MeasurementSet after the other.
     pointing : bool
         Take POINTING; otherwise it will have no rows.
+    joined_ephemerides : tuple of str or int
+        Fields (names or ids) whose ephemerides are joined, so that they become one field.
     """
 
     tolerances: Tolerances = field(default_factory=Tolerances)
     timesort: bool = False
     pointing: bool = True
+    joined_ephemerides: tuple[str | int, ...] = ()
 
 
 def concat_ms(
@@ -107,6 +111,7 @@ def _write(sets: Sequence[MeasurementSet], new: NewTable, how: ConcatOptions, sc
     try:
         tab.putinfo(sets[0].table.info())
         _copy_subtables(sets[0], new.temporary, tab, pointing=how.pointing)
+        join_ephemerides(str(new.temporary), [str(ms.path) for ms in sets[1:]], how.joined_ephemerides)
         append_inputs(out, _inputs(sets, str(new.temporary), how, scales), cubes, timesort=how.timesort)
         out.close()
     except BaseException:

@@ -49,9 +49,9 @@ def concat(
         Keep POINTING; otherwise it has no rows in the output.
     visweightscale : list of float
         Factors for the weights of each of ``vis``.
-    forcesingleephemfield : str
-        Only '': ephemerides are not joined. A field of which an ephemeris covers the times of two MeasurementSets
-        becomes one field, otherwise it becomes two.
+    forcesingleephemfield : str, int or list
+        Fields (names or ids) that follow ephemerides and become one field, their ephemerides joined. By default a
+        field's ephemeris has to cover the times of all data, otherwise it becomes two fields.
 
     Raises
     ------
@@ -64,11 +64,7 @@ def concat(
     given = {k: v for k, v in locals().items() if k in concat.__annotations__}
     names = [vis] if isinstance(vis, str) else list(vis)
     _check(names, concatvis, visweightscale)
-    if forcesingleephemfield not in ("", [], ()):
-        raise ArgumentError(
-            f"concat: forcesingleephemfield={forcesingleephemfield!r}; ephemerides of different times are not joined: "
-            "leave it out, and fields whose ephemerides do not cover all data stay apart"
-        )
+    joined = [forcesingleephemfield] if isinstance(forcesingleephemfield, (str, int)) else list(forcesingleephemfield)
     scales = [float(f) for f in visweightscale] or [1.0] * len(names)
     names, scales = _in_order(names, scales, concatvis)
     tolerances = Tolerances(
@@ -79,7 +75,7 @@ def concat(
         }),
         respectname,
     )  # fmt: skip
-    options = ConcatOptions(tolerances, timesort, copypointing)
+    options = ConcatOptions(tolerances, timesort, copypointing, tuple(f for f in joined if f != ""))
     concat_ms(names, concatvis, options, weight_scales=scales, history=task_messages("concat", given))
 
 
