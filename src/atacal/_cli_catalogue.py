@@ -22,7 +22,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Solve": ("gaincal", "bandpass", "smoothcal", "fluxscale"),
     "Look at tables": ("listcal", "plotcal", "plotbandpass"),
     "Tables as files": ("rmtables", "clearstat"),
-    "Apply": ("applycal", "split", "concat", "mstransform", "cvel2", "statwt", "fixvis", "fixplanets"),
+    "Apply": ("applycal", "split"),
+    "Before imaging": ("concat", "mstransform", "cvel2", "statwt", "fixvis", "fixplanets"),
 }
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 

@@ -65,6 +65,14 @@ def test_windows():
     assert windows(times, WeightOptions(bin_times=4, sliding=True))[2:5] == [(1, 4), (2, 5), (3, 6)]
 
 
+def test_too_many_channel_bins_for_the_memory(make_ms, monkeypatch):
+    from atacal.ms import statistical_weights
+
+    monkeypatch.setattr(statistical_weights, "_SUMMARY_BYTES", 1 << 24)
+    with pytest.raises(ArgumentError, match=r"16 channel bins.*memory"):
+        statwt(str(make_ms()), datacolumn="data", chanbin=1, flagbackup=False)
+
+
 def test_what_cannot_be_done(make_ms):
     path = str(make_ms())
     for wrong in (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
-from atacal.memory import block_bytes, for_data
+from atacal.memory import block_bytes, for_data, size_text, too_small
 from atacal.ms._row_scatter import Scatter, row_scatter
 from atacal.ms.measurement_set import MeasurementSet, Segment
 from atacal.ms.metadata import Spw
@@ -24,6 +24,7 @@ log = logging.getLogger("atacal")
 
 COLUMNS = {"corrected": "CORRECTED_DATA", "data": "DATA", "residual": "CORRECTED_DATA", "residual_data": "DATA"}
 _CHUNK_KEYS = ("array", "scan", "state", "field", "ddid")
+_SUMMARY_BYTES = 200  # of a row, channel bin and correlation: as read, on the grid of times, as weights
 _UNEVEN = 0.25  # integrations may differ by so much for a time bin to be a number of them
 
 
@@ -224,6 +225,7 @@ class _Chunk:
 
     def weigh(self, report: WeightReport) -> None:
         """Read the chunk, make its weights, write them."""
+        self._check_memory()
         blocks = list(each_block(self.ms, self.selected, self._columns(), self._summarise))
         segments = [s for block, _ in blocks for s in block.segments]
         joined = Scatter(*(np.concatenate(p) for p in zip(*(s.arrays() for _, s in blocks), strict=True)))
@@ -249,6 +251,17 @@ class _Chunk:
         if self.how.write:
             self._write(segments, weight, row, spectrum=spectrum)
             self._flag(segments, bad, joined.unflagged, left)
+
+    def _check_memory(self) -> None:
+        """Raise where the summaries of all rows and channel bins are too much at a time."""
+        rows, bins = int(self.selected.runs.nrow.sum()), int(self.bins[-1]) + 1
+        needed = rows * bins * self.ncorr * _SUMMARY_BYTES
+        if needed > for_data():
+            raise too_small(
+                needed - for_data(),
+                f"{self.ms.path}: {rows} rows of spw {self.spw.id} that may be in one time bin, in {bins} channel "
+                f"bins, take {size_text(needed)} (wider channel bins, or fewer scans in combine, take less)",
+            )
 
     def _columns(self) -> tuple[str, ...]:
         return (self.column, "FLAG", *(self.model.columns if self.model else ()))
