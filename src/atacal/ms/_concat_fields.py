@@ -20,6 +20,7 @@ from atacal.ms._tables import opened
 log = logging.getLogger("atacal")
 
 _DIRECTIONS = ("REFERENCE_DIR", "DELAY_DIR", "PHASE_DIR")
+_FRAMES = ("RefDir_Ref", "DelayDir_Ref", "PhaseDir_Ref")  # where each row has a frame of its own
 _DAY_S = 86400.0
 
 
@@ -104,6 +105,8 @@ def _same(one: Row, other: Row, homes: tuple[str, str], tolerance_rad: float, ti
             log.info("concat: the ephemeris of field %s ends before the data of %s do: it becomes a field of its own; "
                      "forcesingleephemfield joins the ephemerides", one["NAME"], homes[1])  # fmt: skip
             return False
+    if any(one.get(c) != other.get(c) for c in _FRAMES):
+        return False
     # PHASE_DIR... of a field with an ephemeris are offsets from it
     return all(separation(one[c], other[c]) < tolerance_rad for c in _DIRECTIONS)
 

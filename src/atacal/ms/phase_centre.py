@@ -141,6 +141,25 @@ def set_directions(ms_path: str, new_rad: dict[int, Direction], columns: Sequenc
                 tab.putcell(column, field, old)
 
 
+def set_j2000(ms_path: str, fields: Sequence[int]) -> None:
+    """Label the directions of fields as J2000, in a FIELD whose rows have frames of their own.
+
+    Raises
+    ------
+    ArgumentError
+        If all rows share a frame.
+    """
+    with opened(f"{ms_path}/FIELD", writable=True) as tab:
+        info = tab.getcolkeywords("PHASE_DIR").get("MEASINFO", {})
+        if "VarRefCol" not in info or "TabRefCodes" not in info:
+            raise ArgumentError(f"{ms_path}: all directions of FIELD are in {info.get('Ref')}: J2000 cannot be written")
+        code = int(info["TabRefCodes"][list(info["TabRefTypes"]).index("J2000")])
+        for column in ("PHASE_DIR", "DELAY_DIR", "REFERENCE_DIR"):
+            name = tab.getcolkeywords(column)["MEASINFO"]["VarRefCol"]
+            for field in fields:
+                tab.putcell(name, field, code)
+
+
 def leave_ephemerides(ms_path: str, fields: Sequence[int]) -> None:
     """Let fields follow no ephemeris any more."""
     with opened(f"{ms_path}/FIELD", writable=True) as tab:

@@ -6,6 +6,7 @@ import datetime
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def fixplanets(
         leave_ephemerides,
         recalculate_uvw,
         set_directions,
+        set_j2000,
         set_source_directions,
     )
     from atacal.ms.selection import Selection, select
@@ -68,6 +70,7 @@ def fixplanets(
         fields = list(parse_field(wanted, ms.metadata))
         names = {f: ms.metadata.fields[f].name for f in fields}
         new = {f: _direction(ms, f, direction, refant, reftime) for f in fields}
+        moving = [f for f in fields if ms.metadata.fields[f].frame not in ("J2000", "ICRS")]  # those of planets
         for f in fields:  # right ascensions stay in the turn that FIELD has them in
             if ms.metadata.fields[f].phase_dir_rad[0] >= math.pi:
                 new[f] = (new[f][0] % math.tau, new[f][1])
@@ -75,6 +78,8 @@ def fixplanets(
     with transaction(vis, "fixplanets", columns=columns, subtables=("HISTORY", "FIELD", "SOURCE")) as inside:
         set_directions(str(inside), new, ("PHASE_DIR", "DELAY_DIR", "REFERENCE_DIR"))
         leave_ephemerides(str(inside), fields)
+        if moving:
+            set_j2000(str(inside), moving)
         set_source_directions(str(inside), {names[f]: new[f] for f in fields})
         if fixuvw:
             with MeasurementSet(inside, writable=True) as ms:
@@ -87,7 +92,8 @@ def fixplanets(
 def _direction(ms: Any, field: int, direction: str, refant: int | str, reftime: str) -> tuple[float, float]:
     from atacal.ms.phase_centre import pointed_at, read_direction, to_frame
 
-    frame = ms.metadata.fields[field].frame
+    old = ms.metadata.fields[field]
+    old = old if old.frame in ("J2000", "ICRS") else replace(old, frame="J2000")
     if direction.strip():
         words = direction.split()
         if len(words) == 1:
@@ -95,8 +101,8 @@ def _direction(ms: Any, field: int, direction: str, refant: int | str, reftime: 
                 f"fixplanets: direction={direction!r}; ephemerides cannot be attached, give a direction: "
                 "'J2000 19h30m00 -40d00m00'"
             )
-        return read_direction(direction if len(words) == 3 else f"J2000 {direction}", ms.metadata.fields[field])
-    return to_frame(pointed_at(ms, _antenna(ms, refant), _time(ms, field, reftime)), "J2000", frame)
+        return read_direction(direction if len(words) == 3 else f"J2000 {direction}", old)
+    return to_frame(pointed_at(ms, _antenna(ms, refant), _time(ms, field, reftime)), "J2000", old.frame)
 
 
 def _antenna(ms: Any, refant: int | str) -> int:
