@@ -72,6 +72,33 @@ def test_given_directions(make_ms, read):
         fixplanets(str(path), field="f1")
 
 
+def test_a_planet_gets_a_direction_in_j2000(make_ms, read):
+    from casacore.tables import makescacoldesc, maketabdesc, table
+
+    path = make_ms()
+    with table(f"{path}/FIELD", readonly=False, ack=False) as tab:
+        for column, name in (
+            ("PHASE_DIR", "PhaseDir_Ref"),
+            ("DELAY_DIR", "DelayDir_Ref"),
+            ("REFERENCE_DIR", "RefDir_Ref"),
+        ):
+            tab.addcols(maketabdesc([makescacoldesc(name, 0)]))
+            tab.putcol(name, np.array([0, 34], np.int32))
+            info = {"type": "direction", "VarRefCol": name, "TabRefTypes": ["J2000", "MARS"]}
+            tab.putcolkeyword(column, "MEASINFO", info | {"TabRefCodes": np.array([0, 34], np.uint32)})
+    fixplanets(str(path), field="f1", direction="J2000 04h00m00 +20d00m00", fixuvw=True)
+    for name in ("PhaseDir_Ref", "DelayDir_Ref", "RefDir_Ref"):
+        assert read(path / "FIELD", name).tolist() == [0, 0]
+    np.testing.assert_allclose(read(path / "FIELD", "PHASE_DIR")[1, 0], [np.pi / 3, np.pi / 9])
+    # in a FIELD of one frame there is no way to say so
+    other = make_ms("other.ms")
+    with table(f"{other}/FIELD", readonly=False, ack=False) as tab:
+        for column in ("PHASE_DIR", "DELAY_DIR", "REFERENCE_DIR"):
+            tab.putcolkeyword(column, "MEASINFO", {"type": "direction", "Ref": "MARS"})
+    with pytest.raises(ArgumentError, match="MARS"):
+        fixplanets(str(other), field="f1", direction="J2000 04h00m00 +20d00m00")
+
+
 @given(st.floats(0, 23.99), st.floats(-89, 89))
 def test_sexagesimal_angles(hours, degrees):
     for value, text, turn, how in (
