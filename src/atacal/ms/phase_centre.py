@@ -21,6 +21,7 @@ from atacal.ms.uvw import Uvw
 
 _LIGHT_M_PER_S = 299792458.0
 _ROWS_AT_ONCE = 100_000
+_MADE_BYTES = 24  # phases and products, for each visibility
 _FRAMES = {"J2000": "j2000", "ICRS": "icrs"}
 Direction = tuple[float, float]
 
@@ -69,7 +70,7 @@ def shift_phase_centre(
             ms.write(column, block.segments, block.data[column] * phase)
         ms.write("UVW", block.segments, turned)
 
-    for _ in each_block(ms, selected, (*columns, "UVW"), work):
+    for _ in each_block(ms, selected, (*columns, "UVW"), work, made_bytes=_MADE_BYTES):
         pass
 
 
