@@ -65,6 +65,7 @@ def copy(ms: Path, target: Path) -> Path:
 
 def run(engine: str, command: Sequence[str | Path], place: Path) -> dict[str, Any]:
     """Run steps in a process of their own, in a folder that is removed afterwards."""
+    os.sync()  # or the disk would still be writing the copies of the data while the first steps are timed
     with subprocess.Popen([str(c) for c in command], cwd=place, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():  # CASA tells of every flagged solution
             if line.startswith(f"{engine} "):
