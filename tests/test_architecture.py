@@ -13,7 +13,7 @@ FLOORS = [
     {"recipe", "restore", "qa2"},
     {"tasks"},
     {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate", "wvr"},
-    {"caltables"},
+    {"caltables", "atmosphere"},
     {"solve", "jones"},
     {"ms"},
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Panel:
     draw: Drawing
     xlim: tuple[float, float] | None = None
     ylim: tuple[float, float] | None = None
+    phase: bool = False
 
 
 @dataclass(eq=False)
@@ -77,7 +78,7 @@ def page_size(rows: int, columns: int) -> tuple[float, float]:
 
 
 def draw_page(
-    panels: Sequence[Panel],
+    panels: Sequence[Panel | None],
     page: Page,
     *,
     rows: int,
@@ -90,8 +91,8 @@ def draw_page(
 
     Parameters
     ----------
-    panels : sequence of Panel
-        At most ``rows x columns``.
+    panels : sequence of Panel or None
+        At most ``rows x columns``; None leaves a place empty.
     page : Page
     rows, columns : int
     size_in : (width, height), optional
@@ -106,11 +107,12 @@ def draw_page(
     """
     width, height = size_in or page_size(rows, columns)
     figure = new_figure(width, height, dpi)
-    powers = _powers(panels, page)
+    present = [p for p in panels if p]
+    powers = _powers(present, page)
     many = rows * columns > 1
     small = 7 if rows * columns > 9 else 8 if many else 9
     right = _legend_width(page) / width
-    head = (0.78 if "\n" in page.title else 0.5) + (0.12 if any(p.name for p in panels) else 0)
+    head = (0.78 if "\n" in page.title else 0.5) + (0.12 if any(p.name for p in present) else 0)
     low = 0.62 + (0.15 if page.note else 0) + (0.3 if page.xticks and len(page.xticks[0]) > 8 else 0)
     left, bottom, top = 0.85 / width, low / height, 1 - head / height
     spec = figure.add_gridspec(
@@ -118,6 +120,8 @@ def draw_page(
         wspace=0.06 if share[1] else 0.32, hspace=0.14 if share[0] else 0.38,
     )  # fmt: skip
     for k, panel in enumerate(panels):
+        if panel is None:
+            continue
         row, column = divmod(k, columns)
         axes = figure.add_subplot(spec[row, column])
         panel.draw(axes)
@@ -125,7 +129,8 @@ def draw_page(
             axes.set_xlim(panel.xlim)
         if panel.ylim:
             axes.set_ylim(panel.ylim)
-        _dress(axes, page, rows, columns, small, powers)
+        phase = page.phase_y or panel.phase
+        _dress(axes, replace(page, phase_y=phase), rows, columns, small, powers)
         bottommost = k + columns >= len(panels)
         axes.tick_params(labelsize=small, labelbottom=bottommost or not share[0], labelleft=column == 0 or not share[1])
         if panel.name:

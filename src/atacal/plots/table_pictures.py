@@ -118,7 +118,7 @@ def picture_table(
 _FAR = 4.0
 
 
-def _far_above(points: TablePoints) -> NDArray[np.bool_]:
+def far_above(points: TablePoints) -> NDArray[np.bool_]:
     """Return the unflagged solutions of antennas and polarisations whose median is many times that of the rest.
 
     A dead receiver would press all others to the floor.
@@ -152,10 +152,10 @@ class _Content:
         self.table, self.request, self.points = table, request, points
         self.polarisations = pol_names(table)
         shown = np.ones(len(points), bool) if request.flagged else ~points.flag
-        keys, self.panel_code = _combinations(points, request.panels)
+        keys, self.panel_code = combinations(points, request.panels)
         self.drawn = np.unique(self.panel_code[shown])  # panels without anything to see are left out
         self.panel_keys = [keys[k] for k in self.drawn]
-        self.colour_keys, self.colour_code = _combinations(points, request.colour)
+        self.colour_keys, self.colour_code = combinations(points, request.colour)
         self.colours = class_colours(len(self.colour_keys))
         self.time = None
         if request.x == "time":
@@ -170,7 +170,7 @@ class _Content:
         self.share_x = not (request.x == "frequency" and "spw" in request.panels and len(np.unique(points.spw)) > 1)
         self.above = np.zeros(len(points), bool)
         if request.y == "tsys" and np.isnan(request.window[3]):
-            self.above = _far_above(points)
+            self.above = far_above(points)
         self.xlim = self._xlim(slice(None))
         self.ylim = self._ylim()
         self.page = self._page()
@@ -181,19 +181,19 @@ class _Content:
         low, high = limits(self.points.x[which], margin=0.03, least=least)
         if request.x == "antenna1":
             low, high = -0.8, len(self.table.antennas) - 0.2
-        return _bounded((low, high), request.window[:2], self.time.origin_mjd_s if self.time else 0.0)
+        return bounded((low, high), request.window[:2], self.time.origin_mjd_s if self.time else 0.0)
 
     def _ylim(self) -> tuple[float, float]:
         good = self.points.y[~self.points.flag & ~self.above] if not self.points.flag.all() else self.points.y
         low, high = limits(good, margin=0.08)
         finite = good[np.isfinite(good)]
         if self.request.y == "phase":
-            low, high = (-188.0, 188.0) if high - low > 180 else _at_least((low, high), 10.0)
+            low, high = (-188.0, 188.0) if high - low > 180 else at_least((low, high), 10.0)
         elif self.request.y in ("amp", "snr", "tsys") and finite.size and finite.min() < 0.45 * finite.max():
             low = 0.0
         elif self.request.y == "amp":
-            low, high = _at_least((low, high), 0.02 * abs(high + low) / 2)
-        return _bounded((low, high), self.request.window[2:], 0.0)
+            low, high = at_least((low, high), 0.02 * abs(high + low) / 2)
+        return bounded((low, high), self.request.window[2:], 0.0)
 
     def _page(self) -> Page:
         request, table, points = self.request, self.table, self.points
@@ -275,7 +275,7 @@ class _Content:
             if not len(here):
                 continue
             if request.lines:
-                axes.plot(*_with_gaps(points, here), color=colour, linewidth=0.9, alpha=0.9, zorder=3)
+                axes.plot(*with_gaps(points, here), color=colour, linewidth=0.9, alpha=0.9, zorder=3)
             if request.marks:
                 axes.plot(
                     points.x[here], points.y[here], linestyle="", marker=request.marker, markersize=size,
@@ -283,7 +283,7 @@ class _Content:
                 )  # fmt: skip
 
 
-def _with_gaps(points: TablePoints, here: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
+def with_gaps(points: TablePoints, here: NDArray[np.intp]) -> tuple[NDArray, NDArray]:
     """Return x, y with a nan wherever a line should break: at another solution, or across flagged ones."""
     jump = np.flatnonzero(np.diff(here) != 1) + 1
     for name in ("slot", "antenna", "pol", "spw"):
@@ -292,7 +292,7 @@ def _with_gaps(points: TablePoints, here: NDArray[np.intp]) -> tuple[NDArray, ND
     return np.insert(points.x[here], jump, np.nan), np.insert(points.y[here], jump, np.nan)
 
 
-def _combinations(points: TablePoints, names: tuple[str, ...]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
+def combinations(points: TablePoints, names: tuple[str, ...]) -> tuple[list[tuple[int, ...]], NDArray[np.intp]]:
     """Return the combinations of ids that are there, ascending, and each point's."""
     for name in names:
         if name not in COLOURINGS:
@@ -323,7 +323,7 @@ def _channels_text(request: TableRequest) -> str:
     return " x channels" if request.x in ("frequency", "channel") else ""
 
 
-def _at_least(span: tuple[float, float], size: float) -> tuple[float, float]:
+def at_least(span: tuple[float, float], size: float) -> tuple[float, float]:
     low, high = span
     if high - low >= size:
         return span
@@ -331,7 +331,7 @@ def _at_least(span: tuple[float, float], size: float) -> tuple[float, float]:
     return middle - size / 2, middle + size / 2
 
 
-def _bounded(found: tuple[float, float], asked: tuple[float, ...], shift: float) -> tuple[float, float]:
+def bounded(found: tuple[float, float], asked: tuple[float, ...], shift: float) -> tuple[float, float]:
     low, high = asked
     return (found[0] if np.isnan(low) else low - shift), (found[1] if np.isnan(high) else high - shift)
 

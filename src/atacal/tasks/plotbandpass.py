@@ -30,6 +30,20 @@ def plotbandpass(
     subplot: str | int = "22",
     poln: str = "",
     scans: str = "",
+    caltable2: str = "",
+    showatm: bool = False,
+    showtsky: bool = False,
+    pwv: str | float = "auto",
+    showimage: bool = False,
+    lo1: str | float = "",
+    showfdm: bool = False,
+    showBasebandNumber: bool = False,
+    basebands: str = "",
+    chanrange: str = "",
+    vis: str = "",
+    parentms: str = "",
+    buildpdf: bool = False,
+    figfileSequential: bool = False,
 ) -> list[Path]:
     """Plot bandpass solutions (or another table with channels) against channel or frequency.
 
@@ -44,16 +58,17 @@ def plotbandpass(
     spw : str
         Spectral windows and channels.
     yaxis : str
-        amp, phase or both; tsys for a table of system temperatures.
+        amp, phase or both (amplitude above phase); tsys for a table of system temperatures.
     xaxis : str
         chan or freq.
     figfile : str
-        Picture to write; by default the table's name with ``.<yaxis>_vs_<xaxis>.png``, in the current folder. A file of
-        that name is replaced; further pages get ``_2``, ``_3``...; with yaxis both, ``.amp`` and ``.phase`` are added.
+        Beginning of the pictures' names; by default the table's name with ``.<yaxis>_vs_<xaxis>``, in the current folder.
+        The antenna, spw and number of the solution time of a page's first panel follow, as in ALMA's plotbandpass:
+        ``X.DA41.spw01.t00.png``, without antenna or time where they share panels. Files of that name are replaced.
     plotrange : list
         xmin, xmax, ymin, ymax; a pair of equal numbers is found from the data.
     overlay : str
-        What shares a panel, in colours: antenna, spw, time (comma-separated). What is left has panels.
+        What shares a panel, in colours: antenna, spw, baseband, time (comma-separated). What is left has panels.
     showflagged : bool
         Show flagged channels, as hollow marks along the lower edge.
     timeranges : str
@@ -74,6 +89,35 @@ def plotbandpass(
         Polarisations: empty for both, else X, Y, R, L.
     scans : str
         Scans.
+    caltable2 : str
+        A second table, drawn in grey: a smoothed bandpass.
+    showatm : bool
+        Draw the transmission of the air, for the time and elevation of the solutions.
+    showtsky : bool
+        Draw the brightness of the sky instead.
+    pwv : float or str
+        Water in the air [mm]; auto takes what was measured (ASDM_CALWVR, ASDM_CALATMOSPHERE), else 1 mm.
+    showimage : bool
+        Draw the image sideband's curve, too, dashed.
+    lo1 : float or str
+        First local oscillator [GHz or Hz]; by default from ASDM_RECEIVER.
+    showfdm : bool
+        Mark where the FDM spws lie.
+    showBasebandNumber : bool
+        Name the baseband of each panel.
+    basebands : str
+        Only spws of these basebands.
+    chanrange : str
+        Channels (``5~122``) or central part of the spw (``92.1875%``) that decide the vertical range.
+    vis : str
+        The MeasurementSet with weather, water and receivers; by default that of the table, if it is beside it or in the
+        current folder.
+    parentms : str
+        The MeasurementSet that ``vis`` was split from, for its receivers.
+    buildpdf : bool
+        Write all pages into one PDF, too.
+    figfileSequential : bool
+        Number the pages in place of naming what they show.
 
     Returns
     -------
@@ -86,9 +130,8 @@ def plotbandpass(
     """
     from atacal.caltables.disk import read_caltable
     from atacal.errors import CaltableError
+    from atacal.plots.bandpass_pages import SpectraRequest, picture_spectra
     from atacal.plots.ranges import grid_of, plot_window
-    from atacal.plots.style import picture_path
-    from atacal.plots.table_pictures import TableRequest, picture_table
     from atacal.plots.tables import TableSelection, table_axis
 
     table = read_caltable(caltable)
@@ -97,34 +140,150 @@ def plotbandpass(
         raise CaltableError(f"{table.path} ({table.kind}) has no channels: use plotcal")
     if timeranges.strip():
         table = _with_times(table, timeranges)
+    if str(basebands).strip():
+        table = _with_basebands(table, str(basebands))
     shared = _overlay(overlay)
     x = table_axis(xaxis, table, parameter="xaxis")
-    both = yaxis.strip().lower() == "both"
-    written: list[Path] = []
-    for y in ("amp", "phase") if both else (yaxis,):
-        y = table_axis(y, table, parameter="yaxis")
-        request = TableRequest(
-            x, y, TableSelection(str(antenna), str(field), str(spw), str(scans), "", poln),
-            panels=tuple(n for n in ("antenna", "spw", "time") if n not in shared), colour=("pol", *shared),
-            flagged=showflagged, grid=grid_of(subplot), markersize=float(markersize), dpi=int(density),
-            window=plot_window(plotrange, x_is_time=False) or (float("nan"),) * 4,
-            marks=nchan < 20 if showpoints == "auto" else bool(showpoints),
-            lines=True if showlines == "auto" else bool(showlines),
-        )  # fmt: skip
-        path = picture_path(figfile or f"{table.name}.{yaxis}_vs_{x}")
-        if both:
-            path = path.with_name(f"{path.stem}.{y}{path.suffix}")
-        written += picture_table(table, request, path)
+    both = yaxis.strip().lower() in ("both", "ap")
+    ys = tuple(table_axis(y, table, parameter="yaxis") for y in (("amp", "phase") if both else (yaxis,)))
+    site = _vis_of(table, vis)
+    request = SpectraRequest(
+        x, ys, TableSelection(str(antenna), str(field), str(spw), str(scans), "", str(poln)), shared, showflagged,
+        grid_of(subplot), plot_window(plotrange, x_is_time=False) or (float("nan"),) * 4, _chanrange(chanrange),
+        marks=nchan < 20 if showpoints == "auto" else bool(showpoints),
+        lines=True if showlines == "auto" else bool(showlines), markersize=float(markersize), dpi=int(density),
+        basebands=showBasebandNumber, pdf=buildpdf, sequential=figfileSequential,
+        air=_air(table, site, pwv, lo1, showimage, parentms, showtsky) if showatm or showtsky else None,
+        bars=_fdm_spws(site) if showfdm else (), second=read_caltable(caltable2) if caltable2 else None,
+    )  # fmt: skip
+    written = picture_spectra(table, request, Path(figfile or f"{table.name}.{yaxis}_vs_{x}"))
     for path in written:
         log.info("plotbandpass: wrote %s", path)
     return written
+
+
+def _vis_of(table: Any, vis: str) -> str:
+    """Return the MeasurementSet that has weather, water and receivers: as named, or the table's own where it is found."""
+    from atacal.ms.metadata import read_metadata
+
+    if vis:
+        read_metadata(vis)  # an error that names it
+        return vis
+    folder = table.path.parent if table.path else Path()
+    for place in (folder / table.ms_name, Path(table.ms_name)):
+        if table.ms_name and (place / "SPECTRAL_WINDOW").is_dir():
+            return str(place)
+    return ""
+
+
+def _air(table: Any, vis: str, pwv: str | float, lo1: str | float, image: bool, parentms: str, kelvin: bool) -> Any:
+    """Return what draws the air: from spw, times and fields to a curve."""
+    import numpy as np
+
+    from atacal.atmosphere.observed import air_curve, mean_airmass, observed_air
+    from atacal.errors import ArgumentError
+
+    try:
+        water = float("nan") if str(pwv).strip().lower() in ("", "auto") else float(pwv)
+    except ValueError:
+        raise ArgumentError(f"pwv={pwv!r}: give auto, or millimetres of water") from None
+    air = observed_air(vis, water)
+    oscillators = _first_los(table, vis, lo1, parentms) if image else {}
+
+    def curve(spw: int, time: Any, field: Any) -> Any:
+        known = (field >= 0) & (field < len(table.fields))
+        airmass = 1.0
+        if known.any():
+            airmass = mean_airmass(time[known], [table.fields[int(f)] for f in field[known]], table.antennas)
+        return air_curve(
+            air, np.asarray(table.spws[spw].chan_freq_hz), airmass=airmass, start_mjd_s=float(time.min()) - 60,
+            end_mjd_s=float(time.max()) + 60, first_lo_hz=oscillators.get(spw), kelvin=kelvin,
+        )  # fmt: skip
+
+    return curve
+
+
+def _first_los(table: Any, vis: str, lo1: str | float, parentms: str) -> dict[int, float]:
+    """Return the first local oscillator [Hz] of each spw, from the user or ASDM_RECEIVER."""
+    from atacal.errors import ArgumentError
+    from atacal.ms.air_tables import read_first_lo_hz
+    from atacal.ms.metadata import read_metadata
+
+    if str(lo1).strip():
+        try:
+            value = float(lo1)
+        except ValueError:
+            raise ArgumentError(f"lo1={lo1!r} is no frequency in GHz or Hz") from None
+        return {s: value if value > 1e6 else value * 1e9 for s in table.solutions}
+    source = parentms or vis
+    found = read_first_lo_hz(source) if source else {}
+    if not found:
+        log.warning("plotbandpass: no image sideband: %s has no ASDM_RECEIVER; give lo1", source or "no MeasurementSet")
+        return {}
+    originals = read_metadata(source).spws
+    out = {}
+    for spw in table.solutions:
+        mine = table.spws[spw]
+        same = [o.id for o in originals if o.name == mine.name and abs(o.ref_freq_hz - mine.ref_freq_hz) < 1e6]
+        known = [found[i] for i in ([spw] if spw in same else same) if i in found]
+        if known:
+            out[spw] = known[0]
+    return out
+
+
+def _fdm_spws(vis: str) -> tuple[tuple[str, float, float], ...]:
+    """Return name, lowest and highest frequency [Hz] of the spws that are finer than TDM."""
+    from atacal.ms.metadata import read_metadata
+
+    if not vis:
+        return ()
+    out = []
+    for spw in read_metadata(vis).spws:
+        if spw.nchan > 256 or "FDM" in spw.name or "FULL_RES" in spw.name and abs(spw.chan_width_hz[0]) < 8e6:
+            half = abs(spw.chan_width_hz).max() / 2
+            out.append((f"spw {spw.id}", float(spw.chan_freq_hz.min() - half), float(spw.chan_freq_hz.max() + half)))
+    return tuple(out)
+
+
+def _chanrange(chanrange: Any) -> tuple[int, int] | float | None:
+    from atacal.errors import ArgumentError
+
+    text = chanrange.strip() if isinstance(chanrange, str) else "~".join(str(c) for c in chanrange)
+    if not text:
+        return None
+    try:
+        if text.endswith("%"):
+            share = float(text[:-1])
+            if not 0 < share <= 100:
+                raise ValueError
+            return share
+        first, last = (int(part) for part in text.split("~"))
+    except ValueError:
+        raise ArgumentError(f"chanrange={chanrange!r}: give channels like 5~122, or a part like 92.1875%") from None
+    return first, last
+
+
+def _with_basebands(table: Any, basebands: str) -> Any:
+    from dataclasses import replace
+
+    from atacal.errors import ArgumentError
+
+    there = sorted({table.spws[s].bbc_no for s in table.solutions})
+    try:
+        wanted = {int(b) for b in basebands.strip("[]() ").split(",")}
+    except ValueError:
+        raise ArgumentError(f"basebands={basebands!r}: give numbers of {there}") from None
+    cut = {s: one for s, one in table.solutions.items() if table.spws[s].bbc_no in wanted}
+    if not cut:
+        raise ArgumentError(f"basebands={basebands!r}: {table.name} has {', '.join(map(str, there))}")
+    return replace(table, solutions=cut)
 
 
 def _overlay(overlay: str) -> tuple[str, ...]:
     from atacal.errors import ArgumentError
 
     names = tuple(n.strip().lower() for n in overlay.split(",") if n.strip())
-    possible = ("antenna", "spw", "time")
+    possible = ("antenna", "spw", "time", "baseband")
     if wrong := [n for n in names if n not in possible]:
         raise ArgumentError(f"overlay={overlay!r}: {wrong[0]!r} is not possible; choose of {', '.join(possible)}")
     return names
