@@ -14,7 +14,7 @@ WATER_SCALE_HEIGHT_M = 1000.0
 LAPSE_K_PER_KM = -5.6
 """CASA's values for the Chajnantor site; the weather there changes them by a few per cent."""
 
-# AFGL tropical atmosphere (Anderson et al. 1986, AFGL-TR-86-0110): altitude [km], temperature [K], ozone [ppm by volume]
+# AFGL tropical atmosphere (Anderson et al. 1986, AFGL-TR-86-0110): altitude [km], temperature [K], ozone [ppmv]
 _KM = np.array([
     4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27.5, 30, 32.5, 35, 37.5, 40, 45,
     50, 55, 60,

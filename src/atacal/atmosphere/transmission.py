@@ -133,7 +133,9 @@ def _rayleigh_jeans(freq_hz: NDArray, temperature_k: NDArray) -> NDArray[np.floa
 def _checked(freq_hz: ArrayLike, pwv_mm: float) -> NDArray[np.float64]:
     freq = np.atleast_1d(np.asarray(freq_hz, np.float64))
     if freq.ndim != 1 or not np.all((freq >= 1e9) & (freq <= 1e12)):
-        raise ArgumentError(f"frequencies from {freq.min():g} to {freq.max():g} Hz: the air is known from 1 to 1000 GHz")
+        raise ArgumentError(
+            f"frequencies from {freq.min():g} to {freq.max():g} Hz: the air is known from 1 to 1000 GHz"
+        )
     if not np.isfinite(pwv_mm) or pwv_mm < 0:
         raise ArgumentError(f"pwv of {pwv_mm} mm: it must be 0 or more")
     return freq

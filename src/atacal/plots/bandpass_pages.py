@@ -276,7 +276,7 @@ class _Spectra:
     def _curve(self, mine: NDArray[np.intp]) -> Curve | None:
         if self.request.air is None:
             return None
-        slots, at = np.unique(self.first.slot[mine], return_index=True)
+        _, at = np.unique(self.first.slot[mine], return_index=True)
         at = mine[at]
         curve = self.request.air(int(self.first.spw[mine[0]]), self.first.time[at], self.first.field[at])
         if curve is not None and not self.air_label:
@@ -365,7 +365,9 @@ class _Spectra:
         inside = [(label, a / 1e9, b / 1e9) for label, a, b in self.request.bars if b / 1e9 > low and a / 1e9 < high]
         for number, (label, a, b) in enumerate(inside):
             height = 0.03 + 0.05 * (number % 3)
-            axes.plot([max(a, low), min(b, high)], [height] * 2, color="#CC7A00", linewidth=2.2, transform=place, zorder=1)
+            axes.plot(
+                [max(a, low), min(b, high)], [height] * 2, color="#CC7A00", linewidth=2.2, transform=place, zorder=1
+            )
             middle = (max(a, low) + min(b, high)) / 2
             axes.text(middle, height + 0.012, label, transform=place, fontsize=5.5, ha="center", color="#8A5300")
 

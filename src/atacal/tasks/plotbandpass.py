@@ -62,7 +62,7 @@ def plotbandpass(
     xaxis : str
         chan or freq.
     figfile : str
-        Beginning of the pictures' names; by default the table's name with ``.<yaxis>_vs_<xaxis>``, in the current folder.
+        Beginning of the pictures' names; by default the table's name and ``.<yaxis>_vs_<xaxis>``, in the current folder.
         The antenna, spw and number of the solution time of a page's first panel follow, as in ALMA's plotbandpass:
         ``X.DA41.spw01.t00.png``, without antenna or time where they share panels. Files of that name are replaced.
     plotrange : list
@@ -163,7 +163,7 @@ def plotbandpass(
 
 
 def _vis_of(table: Any, vis: str) -> str:
-    """Return the MeasurementSet that has weather, water and receivers: as named, or the table's own where it is found."""
+    """Return the MeasurementSet with weather, water and receivers: as named, or the table's own where it is found."""
     from atacal.ms.metadata import read_metadata
 
     if vis:
@@ -239,7 +239,7 @@ def _fdm_spws(vis: str) -> tuple[tuple[str, float, float], ...]:
         return ()
     out = []
     for spw in read_metadata(vis).spws:
-        if spw.nchan > 256 or "FDM" in spw.name or "FULL_RES" in spw.name and abs(spw.chan_width_hz[0]) < 8e6:
+        if spw.nchan > 4 and abs(spw.chan_width_hz[0]) < 10e6:
             half = abs(spw.chan_width_hz).max() / 2
             out.append((f"spw {spw.id}", float(spw.chan_freq_hz.min() - half), float(spw.chan_freq_hz.max() + half)))
     return tuple(out)
