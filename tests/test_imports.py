@@ -11,7 +11,7 @@ import pytest
 import atacal.tasks
 from atacal._cli_catalogue import catalogue
 
-HEAVY = ("numpy", "numba", "llvmlite", "casacore", "astropy", "matplotlib", "scipy", "rich", "pydantic")
+HEAVY = ("numpy", "numba", "llvmlite", "casacore", "astropy", "matplotlib", "scipy", "rich", "pydantic", "jinja2")
 
 
 def modules_after(code: str) -> set[str]:

@@ -21,6 +21,8 @@ from atacal.plots.tables import LABELS, TablePoints, TableSelection, antenna_nam
 AIR = "#8A2BA8"
 """Colour of the air's curve."""
 _SECOND = "#555555"
+_LONGEST_LEGEND = 40
+"""Nobody tells more colours apart."""
 
 
 class Curve(Protocol):
@@ -224,6 +226,9 @@ class _Spectra:
         good = int((~self.first.flag).sum())
         parts = [request.selection.describe(), f"{good:,} channels of solutions, {len(self.first) - good:,} flagged"]
         legend = [(self._colour_name(k), c, "o") for k, c in zip(self.colour_keys, self.colours, strict=True)]
+        if len(legend) > _LONGEST_LEGEND:
+            parts.append(f"{len(legend)} curves a panel: {' x '.join(('polarisation', *request.overlay))}")
+            legend = []
         if len(legend) == 1 and self.polarisations == ["both pol"]:
             legend = []
         if request.second is not None:

@@ -62,7 +62,7 @@ def plotbandpass(
     xaxis : str
         chan or freq.
     figfile : str
-        Beginning of the pictures' names; by default the table's name and ``.<yaxis>_vs_<xaxis>``, in the current folder.
+        Beginning of the pictures' names; by default the table's name and ``.<yaxis>_vs_<xaxis>``, in this folder.
         The antenna, spw and number of the solution time of a page's first panel follow, as in ALMA's plotbandpass:
         ``X.DA41.spw01.t00.png``, without antenna or time where they share panels. Files of that name are replaced.
     plotrange : list
