@@ -61,6 +61,6 @@ def cell(value: Any) -> str:
     if value == 0:
         return "0"
     if abs(value) < 1e-3:
-        return f"{value:.2g}"
+        return f"{value:.3g}"
     digits = max(3 - math.floor(math.log10(abs(value))), 0)
     return f"{value:.{min(digits, 8)}f}"

@@ -322,7 +322,7 @@ def _calibrated_section(
         drawn += field_pictures(ms, number)
     text = (
         "Averages of the central half of the channels, each integration and baseline; phases about the model's. The "
-        "model is setjy's, or the flux density above. A phase calibrator is corrected with the means of its scans: what "
+        "model is setjy's, or the flux density above. A phase calibrator is corrected with its scans' means: what "
         "scatters is the air within a scan."
     )
     return Section(
