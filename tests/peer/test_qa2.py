@@ -16,8 +16,8 @@ result = {}
 for spw in range(2):
     for field in fields:
         for corr in ('XX', 'YY'):
-            s = visstat(vis, axis='real', datacolumn='corrected', spw=f'{spw}:16~47', field=str(field), correlation=corr,
-                        useflags=True, reportingaxes='ddid')
+            s = visstat(vis, axis='real', datacolumn='corrected', spw=f'{spw}:16~47', field=str(field),
+                        correlation=corr, useflags=True, reportingaxes='ddid')
             (one,) = s.values()
             result[f'{field} {spw} {corr}'] = [one['mean'], one['npts']]
 """
@@ -29,7 +29,7 @@ for case, (overlay, subplot) in enumerate(cases):
                  vis=vis, figfile=f'case{case}')
 result = sorted(glob.glob('case*.png'))
 """
-CASES = (("", "11"), ("time", "11"), ("antenna", "11"), ("antenna,time", "11"))
+CASES = (("", "11"), ("time", "11"), ("antenna", "11"), ("antenna,time", "11"), ("", "22"))
 
 
 @pytest.fixture(scope="module")
@@ -66,4 +66,7 @@ def test_names_of_pictures(calibrated, casa, tmp_path):
             str(table), overlay=overlay, subplot=subplot, xaxis="freq", yaxis="amp", antenna="0,1", vis=str(calibrated),
             figfile=str(tmp_path / f"case{case}"),
         )  # fmt: skip
-    assert sorted(p.name for p in mine) == theirs
+    # with times overlaid CASA gives the pages of several spws one name, so that the first remains
+    print(sorted(p.name for p in mine), theirs)
+    assert set(theirs) <= {p.name for p in mine}
+    assert {p.name for p in mine if p.name.startswith(("case0", "case2", "case4"))} <= set(theirs)

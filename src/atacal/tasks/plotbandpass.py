@@ -190,7 +190,15 @@ def _air(table: Any, vis: str, pwv: str | float, lo1: str | float, image: bool, 
     air = observed_air(vis, water)
     oscillators = _first_los(table, vis, lo1, parentms) if image else {}
 
+    made: dict[Any, Any] = {}  # the antennas share curves
+
     def curve(spw: int, time: Any, field: Any) -> Any:
+        key = (spw, time.tobytes(), field.tobytes())
+        if key not in made:
+            made[key] = one(spw, time, field)
+        return made[key]
+
+    def one(spw: int, time: Any, field: Any) -> Any:
         known = (field >= 0) & (field < len(table.fields))
         airmass = 1.0
         if known.any():
