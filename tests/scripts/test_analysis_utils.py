@@ -168,3 +168,35 @@ def test_flux_files(tmp_path, monkeypatch, sim_original):
     lines = [text.split() for text in Path("allFluxes.txt").read_text().split("\n") if text.strip()]
     assert [words[3] for words in lines] == ["2.00000", "2.50000", "3.00000", "-"]
     assert float(lines[0][4]) == pytest.approx((2.0 / 0.01 + 2.5 / 0.04) / (1 / 0.01 + 1 / 0.04), abs=1e-5)
+
+
+def test_facts(sim_original, tmp_path):
+    from atacal.simulate import simulate
+
+    vis = str(sim_original)
+    meta = read_metadata(vis)
+    lengths = aU.getBaselineLengths(vis, returnLengthsOnly=True)
+    pairs = aU.getBaselineLengths(vis)
+    assert len(lengths) == meta.nant * (meta.nant - 1) // 2
+    assert lengths == sorted(lengths) == [p[1] for p in pairs]
+    first, second = pairs[-1][0].split("-")
+    place = {a.name: np.array(a.position_m) for a in meta.antennas}
+    assert pairs[-1][1] == pytest.approx(np.linalg.norm(place[first] - place[second]))
+    stats = aU.getBaselineStats(vis)
+    assert stats[0] == len(lengths)
+    assert (stats[1], stats[2]) == (lengths[0], lengths[-1])
+    assert aU.getBaselineStats(vis, percentile=80) == [stats[10]]
+    projected = aU.getBaselineStats(vis, field="0")
+    assert projected[0] == len(lengths)
+    assert 0.3 * stats[2] < projected[2] <= stats[2] * 1.0001
+    assert aU.getScienceSpws(vis) == "0,1"
+    fine = [s for s in (0, 1) if abs(meta.spws[s].chan_width_hz[0]) < 15e6]
+    assert aU.getScienceSpws(vis, returnString=False, tdm=False) == fine
+    simulate(tmp_path / "raw.ms", raw=True, nant=4)
+    raw = read_metadata(tmp_path / "raw.ms")
+    wanted = [s.id for s in raw.spws if "FULL_RES" in s.name and s.nchan == 128]
+    ranges = aU.getScienceSpws(str(tmp_path / "raw.ms"), returnFreqRanges=True)
+    assert set(ranges) <= set(wanted)
+    assert len(ranges) == 4
+    with pytest.raises(ArgumentError, match="percentile"):
+        aU.getBaselineStats(vis, percentile=101)

@@ -1,5 +1,6 @@
 """The part of ALMA's ``analysisUtils`` (``aU``) that its generated scripts call, and its ``es`` class."""
 
+from atacal.scripts.analysis_utils.facts import getBaselineLengths, getBaselineStats, getScienceSpws
 from atacal.scripts.analysis_utils.mosaic import (
     estimateSynthesizedBeam,
     getRADecForField,
@@ -13,8 +14,11 @@ from atacal.scripts.analysis_utils.spectra import plotbandpass
 
 __all__ = [
     "estimateSynthesizedBeam",
+    "getBaselineLengths",
+    "getBaselineStats",
     "getRADecForField",
     "getRADecForFields",
+    "getScienceSpws",
     "pickCellSize",
     "plotWVRSolutions",
     "plotbandpass",
