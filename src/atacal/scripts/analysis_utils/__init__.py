@@ -1,5 +1,6 @@
 """The part of ALMA's ``analysisUtils`` (``aU``) that its generated scripts call, and its ``es`` class."""
 
+from atacal.scripts.analysis_utils.almaflux import getALMAFlux, getALMAFluxForMS
 from atacal.scripts.analysis_utils.facts import getBaselineLengths, getBaselineStats, getScienceSpws
 from atacal.scripts.analysis_utils.mosaic import (
     estimateSynthesizedBeam,
@@ -14,6 +15,8 @@ from atacal.scripts.analysis_utils.spectra import plotbandpass
 
 __all__ = [
     "estimateSynthesizedBeam",
+    "getALMAFlux",
+    "getALMAFluxForMS",
     "getBaselineLengths",
     "getBaselineStats",
     "getRADecForField",
