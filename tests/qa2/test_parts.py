@@ -144,16 +144,19 @@ def test_bandpass_and_tsys(table):
 
 def test_notes_of_the_water(table, tmp_path):
     log = """
-INFO wvrgcal  PWV = 1.234 mm
-  Name      WVR?    Flag?   RMS (um)    Disc (um)
-  DA41      Yes     No      85.3        31.5
-  DA42      Yes     No      92.1        812.0
+2026 INFO Retrieved: ln(evidence), PWV [mm], dT/dL of the four channels [K/mm], sources
+2026 INFO   -15.73  1.2000 +- 0.0230    8.963 +- 1.302    8.707 +- 0.607    4.980 +- 0.302    3.347 +- 0.198  J1+T
+2026 INFO   -15.87  1.4000 +- 0.0340    6.254 +- 0.904    7.644 +- 0.495    4.798 +- 0.270    3.303 +- 0.184  J1+T
+2026 INFO Antenna      WVR  Flag   RMS [um]  Disc [um]
+2026 INFO   0 DA41     Yes  No         85.3       31.5
+2026 INFO   1 DA42     Yes  No         92.1      812.0
+2026 INFO   2 CM01     No   Yes         nan        nan
 """
     there = replace(table, ms_name="X.ms", path=tmp_path / "X.ms.wvr")
     assert read_water_notes(tmp_path / "X.ms.split", there).pwv == []
     (tmp_path / "X.ms.wvrgcal").write_text(log)
     notes = read_water_notes(tmp_path / "X.ms.split", there)
-    assert notes.pwv == [("", 1.234)]
+    assert notes.pwv == [("J1+T", pytest.approx(1.3))]
     assert [m.subject for m in notes.marks("wvr")] == ["DA42"]
     summary = {"apriori": {"water": [{"pwv_mm": 0.5, "sources": ["A", "B"]}],
                            "trial": [{"name": "A", "without_deg": 10.0, "with_deg": 20.0}]}}  # fmt: skip

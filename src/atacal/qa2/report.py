@@ -281,6 +281,9 @@ def _water_tables(notes: WaterNotes) -> list[NumberTable]:
     out = []
     if notes.pwv:
         out.append(NumberTable("Precipitable water", ["sources", "PWV [mm]"], [[a, b] for a, b in notes.pwv]))
+    if notes.antennas_um:
+        columns = ["antenna", "path towards the zenith, rms [um]", "discrepancy [um]"]
+        out.append(NumberTable("wvrgcal's log", columns, [[n, a, b] for n, (a, b) in notes.antennas_um.items()]))
     if notes.scatter:
         columns = ["calibrator", "without [deg]", "with [deg]", "ratio"]
         rows = [[name, a, b, b / a if a else float("nan")] for name, a, b in notes.scatter]

@@ -16,6 +16,11 @@ from atacal.caltables.table import CalTable
 from atacal.qa2.find import stem_of
 from atacal.qa2.marks import Mark
 
+_RETRIEVED = re.compile(
+    r"(?:^|\s)-?\d+\.\d+\s+(\d+\.\d+) \+- \d+\.\d+(?:\s+-?\d+\.\d+ \+- \s*\d+\.\d+){4}\s+(\S+)[ \t]*$", re.MULTILINE
+)
+_ANTENNA = re.compile(r"(\w+)\s+(?:Yes|No)\s+(?:Yes|No)\s+([-0-9.eE+nan]+)\s+([-0-9.eE+nan]+)[ \t]*$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class WaterNotes:
@@ -26,13 +31,13 @@ class WaterNotes:
     pwv : list of (sources, mm)
     scatter : list of (calibrator, without, with)
         Phase scatter [deg].
-    discrepancy_um : dict of antenna -> float
-        Between the radiometers' channels.
+    antennas_um : dict of antenna -> (float, float)
+        Scatter of the path towards the zenith, and of the difference between the radiometers' channels.
     """
 
     pwv: list[tuple[str, float]] = field(default_factory=list)
     scatter: list[tuple[str, float, float]] = field(default_factory=list)
-    discrepancy_um: dict[str, float] = field(default_factory=dict)
+    antennas_um: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def marks(self, section: str) -> list[Mark]:
         """Mark a correction that does not help, and channels that disagree (clouds)."""
@@ -41,7 +46,7 @@ class WaterNotes:
             if without > 0 and with_it > without:
                 text = "the radiometers' correction raises the phase scatter"
                 out.append(Mark(with_it / without * 1.5, section, name, text))
-        for name, value in self.discrepancy_um.items():
+        for name, (_, value) in self.antennas_um.items():
             if value > 500:
                 text = "channels of the radiometer disagree by more than 500 um (cloud?)"
                 out.append(Mark(value / 500, section, name, text))
@@ -85,15 +90,21 @@ def _records(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _from_log(path: Path, notes: WaterNotes) -> None:
-    """Read CASA's wvrgcal log: lines with PWV, and the table of antennas (name, WVR, flag, RMS, discrepancy)."""
+    """Read wvrgcal's log, ours or CASA's: the retrieved water, and the antennas' RMS and discrepancy."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for match in re.finditer(r"PWV\s*=?\s*:?\s*([0-9.]+)\s*mm", text):
-        notes.pwv.append(("", float(match[1])))
-    row = r"(\w+)\s+(?:Yes|No)\s+(?:Yes|No)\s+([-0-9.eE+nan]+)\s+([-0-9.eE+nan]+)\s*$"
-    for match in re.finditer(row, text, re.MULTILINE):
-        value = float(match[3])
-        if np.isfinite(value):
-            notes.discrepancy_um[match[1]] = value
+    found: dict[str, list[float]] = {}
+    for match in _RETRIEVED.finditer(text):
+        found.setdefault(match[2], []).append(float(match[1]))
+    casa = re.search(r"PWV Error.*?\n(.*?)Times used", text, re.DOTALL)
+    for line in casa[1].split("\n") if casa else ():
+        words = line.split("casa+")[-1].split()
+        if len(words) == 7:  # evidence, PWV, its error, four dT/dL
+            found.setdefault("", []).append(float(words[1]))
+    notes.pwv.extend((name, float(np.mean(values))) for name, values in found.items())
+    for match in _ANTENNA.finditer(text):
+        scatter, difference = float(match[2]), float(match[3])
+        if np.isfinite(difference):
+            notes.antennas_um[match[1]] = (scatter, difference)
