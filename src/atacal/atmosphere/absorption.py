@@ -1,7 +1,8 @@
 """Absorption of oxygen, nitrogen, water vapour and ozone, line by line, in layers of air.
 
 Oxygen, dry continuum and water vapour: Recommendation ITU-R P.676-12 (2019), Annex 1, its equations (1) to (9) and its
-tables 1 and 2 (``data/oxygen.csv``, ``data/water.csv``). Ozone: HITRAN lines as Rosenkranz's public line list (2023)
+tables 1 and 2 (``data/oxygen.csv``, ``data/water.csv``). The lines of 16O18O, which the recommendation leaves out, are
+calculated from its constants (``data/oxygen_18.csv``). Ozone: HITRAN lines as Rosenkranz's public line list (2023)
 gives them (``data/ozone.csv``), the ones that absorb more than 0.1 % somewhere.
 """
 
@@ -31,7 +32,7 @@ def dry_opacity(freq_ghz: NDArray[np.float64], profile: Profile) -> NDArray[np.f
     """Return the zenith opacity of oxygen and nitrogen of each layer, float64 (freq, layer)."""
     theta, pressure = 300.0 / profile.temperature_k, profile.pressure_hpa
     refractivity = _debye(freq_ghz, theta, pressure)
-    for f0, a1, a2, a3, a4, a5, a6 in _table("oxygen"):
+    for f0, a1, a2, a3, a4, a5, a6 in np.concatenate([_table("oxygen"), _table("oxygen_18")]):
         strength = 1e-7 * a1 * pressure * theta**3 * np.exp(a2 * (1 - theta))
         width = np.sqrt((1e-4 * a3 * pressure * theta ** (0.8 - a4)) ** 2 + 2.25e-6)  # Zeeman splitting
         mixing = 1e-4 * (a5 + a6 * theta) * pressure * theta**0.8

@@ -61,7 +61,7 @@ def zenith_opacity(freq_hz: ArrayLike, pwv_mm: float, *, profile: Profile | None
     Notes
     -----
     Refraction and scattering are left out. Against CASA's ``atmosphere`` tool (ATM, Pardo et al. 2001) transmissions in
-    ALMA's bands 3 to 8 differ by less than 0.01 outside ozone lines (`docs/atmosphere.md`).
+    ALMA's bands 3 to 7 differ by less than 0.02 outside ozone lines (``docs/atmosphere.md``).
     """
     freq, profile = _checked(freq_hz, pwv_mm), profile or standard_profile()
     dry, wet = np.empty(len(freq)), np.empty(len(freq))
