@@ -124,7 +124,7 @@ def test_bandpass_and_tsys(table):
     for spw, s in table.solutions.items():
         shape = (1, s.param.shape[1], 64, s.param.shape[3])
         param = np.ones(shape, np.complex64) * (1 + 0.01 * rng.normal(size=shape))
-        param[0, 1] *= np.exp(2j * np.pi * 200e-12 * (freq - 101e9))[:, None]  # 200 ps
+        param[0, 1] *= np.exp(2j * np.pi * 300e-12 * (freq - 101e9))[:, None]  # 300 ps
         param[0, 3] *= 1 + 0.1 * rng.normal(size=shape[2:])
         one = {n: getattr(s, n)[:1] for n in ("time", "interval", "field", "scan", "obs", "refant")}
         extra = {"error": np.zeros(shape), "snr": np.ones(shape), "flag": np.zeros(shape, bool), "row": None}
@@ -135,7 +135,7 @@ def test_bandpass_and_tsys(table):
     names = [a.name for a in table.antennas]
     rows, marks = bandpass_numbers(replace(table, kind="B Jones", spws=spws, solutions=wide), "bandpass")
     delayed = [r for r in rows if r.name.startswith(names[1])]
-    assert all(r.values["delay [ps]"] == pytest.approx(200, abs=3) for r in delayed)
+    assert all(r.values["delay [ps]"] == pytest.approx(300, abs=3) for r in delayed)
     assert {m.subject.split()[0]: m.text.split()[0] for m in marks} == {names[1]: "phase", names[3]: "channels"}
     rows, marks = tsys_numbers(replace(table, kind="B TSYS", par_type="Float", spws=spws, solutions=hot), "tsys")
     assert {m.subject.split()[0] for m in marks} == {names[6]}
