@@ -146,3 +146,19 @@ def test_in_a_browser(report, tmp_path):
     )  # fmt: skip
     assert (tmp_path / "p.png").stat().st_size > 20_000
     assert [line for line in done.stderr.split("\n") if "CONSOLE" in line] == []
+
+
+def test_tables_of_others_are_left_alone(calibrated, tmp_path, caplog):
+    from atacal.qa2.find import find_tables
+
+    folder = calibrated.parent / "sim.calibrate"
+    shutil.copytree(folder / "sim.bandpass", tmp_path / "sim.bandpass")
+    shutil.copytree(folder / "sim.phase_int", tmp_path / "other.phase_int")  # it says that it is of sim.ms
+    shutil.copytree(folder / "sim.phase_inf", tmp_path / "sim.broken")
+    shutil.rmtree(tmp_path / "sim.broken" / "ANTENNA")
+    (tmp_path / "notes").mkdir()
+    found = find_tables(tmp_path / "sim.ms.split")
+    assert [(f.role, f.name) for f in found] == [("bandpass", "sim.bandpass"), ("phase_int", "other.phase_int")]
+    assert [f.name for f in find_tables(tmp_path / "x.ms", [tmp_path / "sim.bandpass"])] == ["sim.bandpass"]
+    with pytest.raises(NoSolutions):
+        find_tables(tmp_path / "unrelated.ms")

@@ -96,6 +96,26 @@ def read_caltable(path: str | os.PathLike[str], *, errors: bool = True) -> CalTa
     )
 
 
+def ms_name_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the MeasurementSet that a calibration table says it was solved from (its name), without reading the table.
+
+    Returns
+    -------
+    str or None
+        None for what is no calibration table of the present format.
+
+    Raises
+    ------
+    NoSuchTable, TableLocked
+    """
+    name = Path(os.path.normpath(os.fspath(path)))
+    try:
+        with opened(name) as tab:
+            return str(_checked_keywords(name, tab).get("MSName", ""))
+    except (InvalidTable, CaltableError):
+        return None
+
+
 def _checked_keywords(name: Path, tab: Any) -> dict[str, Any]:
     """Return the main table's keywords; raise unless it is a calibration table of the present format."""
     keywords, info = dict(tab.getkeywords()), tab.info()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atacal.caltables.disk import read_caltable
+from atacal.caltables.disk import ms_name_of, read_caltable
 from atacal.caltables.table import CalTable
 from atacal.errors import AtacalError, NoSolutions
+
+log = logging.getLogger("atacal")
 
 ROLES = (
     ("tsys", "System temperatures"),
@@ -74,7 +77,7 @@ def find_tables(vis: str | os.PathLike[str], given: Sequence[str | os.PathLike[s
         For tables that are named.
     """
     if given:
-        tables = [read_caltable(g) for g in given]
+        tables = [read_caltable(g, errors=False) for g in given]
     else:
         tables = _beside(Path(os.path.normpath(vis)))
         if not tables:
@@ -102,11 +105,12 @@ def _beside(vis: Path) -> list[CalTable]:
             if path.parent.name.startswith("."):
                 continue
             try:
-                table = read_caltable(path.parent)
-            except AtacalError:
-                continue  # MeasurementSets, images, and tables that are damaged
-            if stem_of(table.ms_name) == stem or path.parent.name.startswith(f"{stem}."):
-                tables.append(table)
+                source = ms_name_of(path.parent)
+                mine = source is not None and (stem_of(source) == stem or path.parent.name.startswith(f"{stem}."))
+                if mine:
+                    tables.append(read_caltable(path.parent, errors=False))
+            except AtacalError as error:
+                log.warning("%s is left out: %s", path.parent, error)
     return tables
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,17 @@ class Picture:
 
     caption: str
     data: str
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Say nothing below warnings: the files that pictures go through are gone when the page is there."""
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _embedded(paths: Sequence[Path]) -> list[Picture]:
@@ -46,7 +58,7 @@ def table_pictures(table: CalTable, role: str) -> list[Picture]:
 
     assert table.path is not None
     spws = [min(table.solutions)] if role in ("wvr", "trial") and table.solutions else []
-    with tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
         try:
             return _embedded(plot_caltable(table.path, folder, spws=spws))
         except AtacalError as error:
@@ -58,7 +70,7 @@ def air_pictures(table: CalTable, vis: str) -> list[Picture]:
     """Draw the spectra of all antennas in one panel for each spw and time, with the air's transmission above."""
     from atacal.tasks import plotbandpass
 
-    with tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
         try:
             overlay = "antenna,time" if "TSYS" in table.kind else "antenna"
             made = plotbandpass(
@@ -76,7 +88,7 @@ def field_pictures(ms: MeasurementSet, field: int) -> list[Picture]:
     from atacal.plots import plot_ms
 
     column = "corrected" if calibrated_column(ms) == "CORRECTED_DATA" else "data"
-    with tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="atacal-qa2-") as folder:
         try:
             return _embedded(plot_ms(ms.path, folder, datacolumn=column, field=str(field)))
         except AtacalError as error:

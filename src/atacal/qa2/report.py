@@ -23,7 +23,7 @@ from atacal.qa2.calibrated import (
 from atacal.qa2.find import ROLES, Found, find_tables, stem_of
 from atacal.qa2.fluxes import FluxScaleFound, find_fluxes, flux_marks
 from atacal.qa2.marks import Mark, gathered
-from atacal.qa2.pictures import Picture, air_pictures, field_pictures, table_pictures
+from atacal.qa2.pictures import Picture, air_pictures, field_pictures, quiet, table_pictures
 from atacal.qa2.water import WaterNotes, read_water_notes
 
 log = logging.getLogger("atacal")
@@ -132,7 +132,8 @@ def qa2(
     path = Path(os.path.normpath(vis))
     found = find_tables(path, tables)
     raw = rawvis or _raw_beside(path)
-    scales = find_fluxes(found)
+    with quiet():
+        scales = find_fluxes(found)
     with MeasurementSet(path) as ms:
         calibrators = _calibrators(ms, found)
         flux = {(r.field, r.spw): r.flux_jy for s in scales for r in s.rows}
