@@ -19,9 +19,11 @@ def plotbandpass(
     xaxis: str = "chan",
     figfile: str = "",
     plotrange: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    caltable2: str = "",
     overlay: str = "",
     showflagged: bool = False,
     timeranges: str = "",
+    buildpdf: bool = False,
     markersize: int = 3,
     density: int = 108,
     interactive: bool = False,
@@ -29,20 +31,18 @@ def plotbandpass(
     showlines: str | bool = "auto",
     subplot: str | int = "22",
     poln: str = "",
-    scans: str = "",
-    caltable2: str = "",
     showatm: bool = False,
-    showtsky: bool = False,
     pwv: str | float = "auto",
-    showimage: bool = False,
-    lo1: str | float = "",
-    showfdm: bool = False,
-    showBasebandNumber: bool = False,
-    basebands: str = "",
     chanrange: str = "",
     vis: str = "",
+    showtsky: bool = False,
+    showfdm: bool = False,
+    lo1: str | float = "",
+    showimage: bool = False,
     parentms: str = "",
-    buildpdf: bool = False,
+    basebands: str = "",
+    showBasebandNumber: bool = False,
+    scans: str = "",
     figfileSequential: bool = False,
 ) -> list[Path]:
     """Plot bandpass solutions (or another table with channels) against channel or frequency.
@@ -67,12 +67,16 @@ def plotbandpass(
         ``X.DA41.spw01.t00.png``, without antenna or time where they share panels. Files of that name are replaced.
     plotrange : list
         xmin, xmax, ymin, ymax; a pair of equal numbers is found from the data.
+    caltable2 : str
+        A second table, drawn in grey: a smoothed bandpass.
     overlay : str
         What shares a panel, in colours: antenna, spw, baseband, time (comma-separated). What is left has panels.
     showflagged : bool
         Show flagged channels, as hollow marks along the lower edge.
     timeranges : str
         Numbers of the solution times to show, from 0 (``0,1`` or ``1~3``).
+    buildpdf : bool
+        Write all pages into one PDF, too.
     markersize : int
         Size of marks [pt].
     density : int
@@ -87,35 +91,31 @@ def plotbandpass(
         Rows and columns of panels on a page.
     poln : str
         Polarisations: empty for both, else X, Y, R, L.
-    scans : str
-        Scans.
-    caltable2 : str
-        A second table, drawn in grey: a smoothed bandpass.
     showatm : bool
         Draw the transmission of the air, for the time and elevation of the solutions.
-    showtsky : bool
-        Draw the brightness of the sky instead.
     pwv : float or str
         Water in the air [mm]; auto takes what was measured (ASDM_CALWVR, ASDM_CALATMOSPHERE), else 1 mm.
-    showimage : bool
-        Draw the image sideband's curve, too, dashed.
-    lo1 : float or str
-        First local oscillator [GHz or Hz]; by default from ASDM_RECEIVER.
-    showfdm : bool
-        Mark where the FDM spws lie.
-    showBasebandNumber : bool
-        Name the baseband of each panel.
-    basebands : str
-        Only spws of these basebands.
     chanrange : str
         Channels (``5~122``) or central part of the spw (``92.1875%``) that decide the vertical range.
     vis : str
         The MeasurementSet with weather, water and receivers; by default that of the table, if it is beside it or in the
         current folder.
+    showtsky : bool
+        Draw the brightness of the sky instead.
+    showfdm : bool
+        Mark where the FDM spws lie.
+    lo1 : float or str
+        First local oscillator [GHz or Hz]; by default from ASDM_RECEIVER.
+    showimage : bool
+        Draw the image sideband's curve, too, dashed.
     parentms : str
         The MeasurementSet that ``vis`` was split from, for its receivers.
-    buildpdf : bool
-        Write all pages into one PDF, too.
+    basebands : str
+        Only spws of these basebands.
+    showBasebandNumber : bool
+        Name the baseband of each panel.
+    scans : str
+        Scans.
     figfileSequential : bool
         Number the pages in place of naming what they show.
 
