@@ -141,6 +141,7 @@ STEPS = {
     "initweights": "initweights {ms} --wtmode weight --dowtsp",
     "listobs": "listobs {ms}",
     "calibrate": "calibrate {ms} --outdir {out}/calibrate --flux-density 1 --minsnr 1",
+    "qa2": "qa2 {ms} --tables {out}/calibrate/x.phase_int,{out}/calibrate/x.bandpass --output {out}/qa2.html",
 }
 
 

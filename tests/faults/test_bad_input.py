@@ -35,6 +35,7 @@ MS_TASKS = {
     "setjy": "setjy {ms} --standard manual --fluxdensity 1",
     "split": "split {ms} --outputvis new.ms --datacolumn data",
     "calibrate": "calibrate {ms}",
+    "qa2": "qa2 {ms} --tables X.phase --output new.html",
 }
 TABLE_TASKS = {
     "applycal": "applycal X.ms --gaintable {cal}",
@@ -45,6 +46,7 @@ TABLE_TASKS = {
     "listcal": "listcal X.ms --caltable {cal}",
     "plotcal": "plotcal {cal} --figfile new.png",
     "plotbandpass": "plotbandpass {cal} --figfile new.png",
+    "qa2": "qa2 X.ms --tables {cal} --output new.html",
 }
 
 
