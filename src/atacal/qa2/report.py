@@ -305,8 +305,8 @@ def _flux_section(scales: Sequence[FluxScaleFound]) -> Section:
         ]  # fmt: skip
         tables.append(NumberTable(f"{scale.table}, reference {', '.join(scale.reference)}", columns, rows))
     text = (
-        "fluxscale's values with their errors (2 m std(ratio) / sqrt(N - 1)); beside them the mean and scatter of each "
-        "antenna's own (outliers left out), and the spectrum through all spws."
+        "fluxscale's values, with errors of medians of few antennas (twice it holds the truth in 95 % of cases); "
+        "beside them mean and scatter of each antenna's own (outliers left out), and the spectrum through all spws."
     )
     return Section("fluxes", "Flux densities", text, tables)
 
