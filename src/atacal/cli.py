@@ -108,15 +108,17 @@ def _set_up_logging(switches: dict[str, bool]) -> None:
     progress.set_quiet(switches["quiet"])
 
 
-def _run(function: Callable[..., Any], arguments: dict[str, Any], switches: dict[str, bool]) -> None:
-    """Run a task and print what it gives back."""
+def _run(function: Callable[..., Any], arguments: dict[str, Any], switches: dict[str, bool]) -> int:
+    """Run a task, print what it gives back, and return the exit code (a result may have one: ``exit_code``)."""
     switches = _with_global(switches)
     _set_up_logging(switches)
+    results.json_on_stdout.set(switches["json"])
     result = function(**arguments)
     if switches["json"]:
         click.echo(results.as_json(result))
     elif result is not None and (text := results.as_text(result)):
         click.echo(text)
+    return int(getattr(result, "exit_code", 0))
 
 
 def _with_global(switches: dict[str, bool]) -> dict[str, bool]:

@@ -79,6 +79,11 @@ def is_bounded() -> bool:
     return _limit.get() < DEFAULT_LIMIT
 
 
+def current_limit() -> int:
+    """Return the bound on the process's memory [bytes]."""
+    return _limit.get()
+
+
 def for_data() -> int:
     """Return what all data that a run holds at a time may take together [bytes].
 

@@ -7,11 +7,14 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 LISTING = 15
 """Level, below INFO, of log messages that hold what a task returns as text: for log files, not for terminals, where the
 command line prints the result."""
+json_on_stdout: ContextVar[bool] = ContextVar("atacal_json_on_stdout", default=False)
+"""Whether standard output is kept for the JSON of a result (``--json``): what else is printed goes elsewhere."""
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Fixers for fissix: what its own would do by adding lines."""

@@ -1,0 +1,571 @@
+"""Follows a script without running it: its names, constants, imports and calls, statement by statement."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from atacal.errors import AtacalError
+from atacal.scripts import py2, py2_modules
+from atacal.scripts._layout import SHELL_CALL
+from atacal.scripts._static import LONGEST, UNKNOWN, called, is_known, merged, method_called, operated
+from atacal.scripts.casa_names import LEFT_OUT
+from atacal.scripts.casa_task import CasaTask
+from atacal.scripts.check import Command, Issue
+from atacal.scripts.missing import Ledger, Missing, Partial
+from atacal.scripts.namespace import Names
+from atacal.scripts.shell import plan_of
+from atacal.scripts.source import Script, read_script
+
+SHELL = {
+    "os.system", "os.popen", "os.popen2", "os.popen3", "subprocess.call", "subprocess.check_call", "subprocess.run",
+    "subprocess.check_output", "subprocess.Popen", "subprocess.getoutput", "subprocess.getstatusoutput",
+    "commands.getoutput", "commands.getstatusoutput", "os.execv", "os.spawnv", SHELL_CALL,
+}  # fmt: skip
+DELETING = {
+    "os.remove", "os.unlink", "os.rmdir", "os.removedirs", "os.rename", "os.renames", "os.replace", "shutil.rmtree",
+    "shutil.move",
+}  # fmt: skip
+_SAFE_BUILTINS = (
+    frozenset(dir(builtins)) | frozenset(py2.BUILTINS) | {"execfile", SHELL_CALL, "__file__", "exit", "quit"}
+)
+_SHELL_VARIABLES = frozenset({"mysteps", "thesteps", "applyonly", "__rethrow_casa_exceptions"})
+_CHOICES = re.compile(r"^(?P<names>\w[\w, ]*) : \{(?P<choices>[^}]*)\}", re.MULTILINE)
+
+
+class _Shell:
+    """What `Names` needs of a run; nothing runs here."""
+
+    globals_are_parameters = True
+
+    def __init__(self) -> None:
+        self.variables: dict[str, Any] = {}
+
+    def call(self, task: CasaTask, arguments: dict[str, Any]) -> Any:
+        raise AssertionError(f"{task.__name__} was called in a check")
+
+
+class _Object:
+    """An object that calling a class would make."""
+
+    def __init__(self, name: str, cls: Any) -> None:
+        self.name, self.cls = name, cls
+
+
+class Inspector:
+    """Looks through a script.
+
+    Parameters
+    ----------
+    script : Script
+    names : Names, optional
+        CASA's shell; that of the script which runs this one.
+    depth : int
+        How many scripts deep this one is run.
+    """
+
+    def __init__(self, script: Script, names: Names | None = None, depth: int = 0) -> None:
+        self.script, self._depth = script, depth
+        self.issues: list[Issue] = []
+        self.commands: list[Command] = []
+        self.deletions: list[Command] = []
+        self.runs: list[Command] = []
+        self.calls = 0
+        self._names = names or Names(_Shell(), Ledger(), script.casa_version)
+        self._known: dict[str, Any] = self._names.shell()
+        self._own: set[str] = set()
+        self._any_name = False
+        self._file = script.name if depth else ""
+        self._forgiving = 0
+
+    def inspect(self) -> None:
+        """Look through it."""
+        tree = self.script.plain_tree()
+        self._own = _assigned(tree)
+        self._block(tree.body)
+
+    # statements
+
+    def _block(self, body: Sequence[ast.stmt]) -> None:
+        for statement in body:
+            self._statement(statement)
+
+    def _statement(self, node: ast.stmt) -> None:
+        handler = getattr(self, f"_do_{type(node).__name__}", None)
+        if handler is not None:
+            handler(node)
+            return
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self._value(child)
+            elif isinstance(child, ast.stmt):
+                self._statement(child)
+
+    def _do_Expr(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Call):
+            self._call(node.value, used=False)
+        else:
+            self._value(node.value)
+
+    def _do_Assign(self, node: ast.Assign) -> None:
+        value = self._value(node.value)
+        for target in node.targets:
+            self._bind(target, value)
+
+    def _do_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._bind(node.target, self._value(node.value) if node.value else UNKNOWN)
+
+    def _do_AugAssign(self, node: ast.AugAssign) -> None:
+        right = self._value(node.value)
+        if isinstance(node.target, ast.Name):
+            left = self._known.get(node.target.id, UNKNOWN)
+            self._known[node.target.id] = operated(ast.BinOp(node.target, node.op, node.value), left, right)
+
+    def _bind(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self._known[target.id] = value
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            fits = isinstance(value, (list, tuple)) and len(value) == len(target.elts)
+            for i, element in enumerate(target.elts):
+                self._bind(element, value[i] if fits else UNKNOWN)
+        elif isinstance(target, (ast.Subscript, ast.Attribute)) and isinstance(target.value, ast.Name):
+            # what it holds from now on is not followed
+            self._known |= {target.value.id: UNKNOWN} if is_known(self._known.get(target.value.id, UNKNOWN)) else {}
+
+    def _do_If(self, node: ast.If) -> None:
+        self._value(node.test)
+        before = dict(self._known)
+        self._block(node.body)
+        after, self._known = self._known, before
+        self._block(node.orelse)
+        self._known = merged(after, self._known)
+
+    def _do_For(self, node: ast.For) -> None:
+        values = self._value(node.iter)
+        rounds = list(values) if isinstance(values, (list, tuple, range)) and 0 < len(values) <= 50 else [UNKNOWN]
+        before = dict(self._known)
+        for value in rounds:
+            self._bind(node.target, value)
+            self._block(node.body)
+        self._block(node.orelse)
+        self._known = merged(before, self._known) if rounds == [UNKNOWN] else self._known
+
+    def _do_While(self, node: ast.While) -> None:
+        for name in _assigned(node):
+            self._known[name] = UNKNOWN
+        self._value(node.test)
+        self._block([*node.body, *node.orelse])
+
+    def _do_Try(self, node: ast.Try) -> None:
+        forgiving = any(_catches_imports(h) for h in node.handlers)
+        self._forgiving += forgiving
+        self._block(node.body)
+        self._forgiving -= forgiving
+        for handler in node.handlers:
+            if handler.name:
+                self._known[handler.name] = UNKNOWN
+            self._block(handler.body)
+        self._block([*node.orelse, *node.finalbody])
+
+    def _do_With(self, node: ast.With) -> None:
+        for item in node.items:
+            value = self._value(item.context_expr)
+            if item.optional_vars is not None:
+                self._bind(item.optional_vars, UNKNOWN if is_known(value) else value)
+        self._block(node.body)
+
+    def _do_FunctionDef(self, node: ast.FunctionDef) -> None:
+        before = dict(self._known)
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        arguments += [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+        for name in {a.arg for a in arguments} | _assigned(node):
+            self._known[name] = UNKNOWN
+        self._block(node.body)
+        self._known = before | {node.name: UNKNOWN}
+
+    def _do_ClassDef(self, node: ast.ClassDef) -> None:
+        self._block(node.body)
+        self._known[node.name] = UNKNOWN
+
+    def _do_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self._known.pop(target.id, None)
+
+    # imports
+
+    def _do_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            module = self._module(alias.name, node)
+            if alias.asname:
+                self._known[alias.asname] = module
+            else:
+                top = alias.name.split(".")[0]
+                self._known[top] = module if top == alias.name else self._module(top, node)
+
+    def _do_ImportFrom(self, node: ast.ImportFrom) -> None:
+        if node.module == "__future__" or node.level:
+            return
+        module = self._module(node.module or "", node)
+        for alias in node.names:
+            if alias.name == "*":
+                self._all_of(module)
+                continue
+            value: Any = UNKNOWN
+            if isinstance(module, (ModuleType, Partial)):
+                value = getattr(module, alias.name, None)
+                if value is None:
+                    value = self._module(f"{node.module}.{alias.name}", node, what=alias.name)
+            self._known[alias.asname or alias.name] = value
+
+    def _all_of(self, module: Any) -> None:
+        if isinstance(module, ModuleType):
+            names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
+            self._known |= {n: getattr(module, n, UNKNOWN) for n in names}
+        else:
+            self._any_name = True  # names from a module that was not read: any may be there
+
+    def _module(self, name: str, node: ast.stmt, what: str = "") -> Any:
+        """Find a module: CASA's, Python 2's, Python 3's, one beside the script; only the first two are looked into."""
+        module = self._names.module(name)
+        if module is None and self.script.python == 2:
+            module = py2_modules.module(name)
+        if module is not None:
+            return module
+        if name in ("os", "sys", "re", "glob", "shutil", "subprocess", "string", "time", "math", "os.path", "numpy"):
+            return importlib.import_module(name)
+        top = name.split(".")[0]
+        if name == "xml.etree.cElementTree" or _found(top) or self._beside(top):
+            return UNKNOWN
+        if not self._forgiving:
+            self._issue(node.lineno, "import", f"import {what or name}", "there is no such module", stops=True)
+        return UNKNOWN
+
+    def _beside(self, name: str) -> bool:
+        folders = (self.script.path.parent, Path.cwd())
+        return any((f / f"{name}.py").exists() or (f / name / "__init__.py").exists() for f in folders)
+
+    # expressions
+
+    def _value(self, node: ast.expr) -> Any:
+        """Work out what is known of an expression, and look at the calls in it."""
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name):
+            return self._name(node)
+        if isinstance(node, ast.Call):
+            return self._call(node, used=True)
+        if isinstance(node, ast.Attribute):
+            return self._attribute(self._value(node.value), node.attr)
+        if isinstance(node, ast.BinOp):
+            return operated(node, self._value(node.left), self._value(node.right))
+        if isinstance(node, (ast.List, ast.Tuple)):
+            values = [self._value(e) for e in node.elts]
+            return tuple(values) if isinstance(node, ast.Tuple) else values
+        if isinstance(node, ast.Dict) and all(k is not None for k in node.keys):
+            keys = [self._value(k) for k in node.keys if k is not None]
+            values = [self._value(v) for v in node.values]
+            hashable = all(is_known(k) and not isinstance(k, (list, dict, set)) for k in keys)
+            return dict(zip(keys, values, strict=True)) if hashable else UNKNOWN
+        if isinstance(node, ast.Subscript):
+            return self._item(self._value(node.value), self._value(node.slice))
+        if isinstance(node, ast.UnaryOp):
+            value = self._value(node.operand)
+            return -value if isinstance(node.op, ast.USub) and isinstance(value, (int, float)) else UNKNOWN
+        if isinstance(node, ast.JoinedStr):
+            parts = [self._value(v.value) if isinstance(v, ast.FormattedValue) else self._value(v) for v in node.values]
+            return "".join(str(p) if is_known(p) else repr(UNKNOWN) for p in parts)
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Lambda)):
+            return self._scoped(node)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self._value(child)
+        return UNKNOWN
+
+    def _scoped(self, node: ast.expr) -> Any:
+        before = dict(self._known)
+        for part in ast.walk(node):
+            if isinstance(part, ast.arg):
+                self._known[part.arg] = UNKNOWN
+            elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                self._known[part.id] = UNKNOWN
+        for child in ast.iter_child_nodes(node):
+            for part in [child] if isinstance(child, ast.expr) else ast.iter_child_nodes(child):
+                if isinstance(part, ast.expr):
+                    self._value(part)
+        self._known = before
+        return UNKNOWN
+
+    def _name(self, node: ast.Name) -> Any:
+        if node.id in self._known:
+            return self._known[node.id]
+        known = node.id in self._own or node.id in _SAFE_BUILTINS or node.id in _SHELL_VARIABLES or self._any_name
+        if not known and not self._forgiving:
+            self._issue(
+                node.lineno, "name", node.id, "nothing in the script or in CASA's shell has this name", stops=True
+            )
+            self._own.add(node.id)
+        return UNKNOWN
+
+    def _attribute(self, owner: Any, name: str) -> Any:
+        if isinstance(owner, _Object):
+            return _method_of(owner, name)
+        if owner is UNKNOWN or isinstance(owner, (str, list, dict, tuple)):
+            return UNKNOWN
+        try:
+            return getattr(owner, name)
+        except (AttributeError, AtacalError, ImportError):
+            return UNKNOWN
+
+    def _item(self, owner: Any, key: Any) -> Any:
+        try:
+            value = owner[key] if isinstance(owner, (list, tuple, dict, str)) and is_known(key) else UNKNOWN
+        except (LookupError, TypeError):
+            return UNKNOWN
+        return value
+
+    # calls
+
+    def _call(self, node: ast.Call, *, used: bool) -> Any:
+        args = [self._value(a.value if isinstance(a, ast.Starred) else a) for a in node.args]
+        keywords = {k.arg: self._value(k.value) for k in node.keywords}
+        open_ended = None in keywords or any(isinstance(a, ast.Starred) for a in node.args)
+        given = {k: v for k, v in keywords.items() if k is not None}
+        dotted = _dotted(node.func)
+        if dotted in SHELL or dotted in DELETING:
+            return self._outside(dotted, args or list(given.values()), node.lineno)
+        if isinstance(node.func, ast.Attribute):
+            owner = self._value(node.func.value)
+            if is_known(owner) and not isinstance(owner, type(None)):
+                return self._constant_method(node, owner, args, given)
+            function = self._attribute(owner, node.func.attr)
+        elif isinstance(node.func, ast.Name) and node.func.id == "execfile" and args:
+            return self._execfile(node, args[0])
+        elif isinstance(node.func, ast.Name) and node.func.id in _SAFE_BUILTINS and node.func.id not in self._own:
+            return called(node.func.id, args, given)
+        else:
+            function = self._value(node.func)
+        return self._called(node, dotted, function, args, given, used=used, open_ended=open_ended)
+
+    def _constant_method(self, node: ast.Call, owner: Any, args: list[Any], given: dict[str, Any]) -> Any:
+        assert isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("append", "extend", "insert", "remove", "pop", "sort", "reverse", "update", "setdefault"):
+            if isinstance(node.func.value, ast.Name):  # what it holds from now on is not followed
+                self._known[node.func.value.id] = UNKNOWN
+            return UNKNOWN
+        return method_called(owner, node.func.attr, args, given)
+
+    def _called(
+        self, node: ast.Call, dotted: str, function: Any, args: list[Any], given: dict[str, Any], *, used: bool,
+        open_ended: bool,
+    ) -> Any:  # fmt: skip
+        if isinstance(function, Missing):
+            self.calls += 1
+            kind = function._kind
+            stops = used or kind not in LEFT_OUT
+            name = dotted or function.__name__
+            why = "its result is used" if used and kind in LEFT_OUT else "not available"
+            self._issue(node.lineno, _issue_kind(kind, function.__name__), f"{name}()", why, stops=stops)
+            return UNKNOWN
+        if isinstance(function, CasaTask):
+            self.calls += 1
+            self._task(node.lineno, function, args, given, open_ended)
+            return UNKNOWN
+        if isinstance(function, type) and function.__module__.startswith("atacal"):
+            return _Object(dotted.split(".")[-1] if dotted else function.__name__, function)
+        if getattr(function, "__module__", "") and str(function.__module__).startswith("atacal.scripts."):
+            self.calls += 1
+            self._function(node.lineno, dotted, function, args, given, open_ended)
+        return UNKNOWN
+
+    def _task(self, line: int, task: CasaTask, args: list[Any], given: dict[str, Any], open_ended: bool) -> None:
+        names = list(task.parameters)
+        if len(args) > len(names):
+            self._issue(
+                line, "parameter", f"{task.__name__}()", f"takes {len(names)} parameters, not {len(args)}", stops=True
+            )
+        values = dict(zip(names, args, strict=False)) | given
+        for name, value in values.items():
+            if name not in task.parameters:
+                why = task.unknown(name)
+                if why is not None:
+                    self._issue(line, "parameter", f"{task.__name__}({name}=...)", why.split(") ", 1)[-1], stops=True)
+                continue
+            choices = _choices(task).get(name)
+            if choices and isinstance(value, str) and value and value not in choices:
+                possible = ", ".join(choices)
+                text = f"is not available; possible are {possible}"
+                self._issue(line, "value", f"{task.__name__}({name}={value!r})", text, stops=True)
+        missing = [n for n, p in task.parameters.items() if p.default is p.empty and n not in values]
+        # without arguments the values are those of the script's variables
+        if missing and values and not open_ended:
+            self._issue(line, "parameter", f"{task.__name__}()", f"needs {', '.join(missing)}", stops=True)
+
+    def _function(
+        self, line: int, dotted: str, function: Any, args: list[Any], given: dict[str, Any], open_ended: bool
+    ) -> None:
+        if open_ended:
+            return
+        try:
+            inspect.signature(function).bind(*args, **given)
+        except TypeError as error:
+            self._issue(line, "parameter", f"{dotted}()", str(error), stops=True)
+        except ValueError:
+            return
+
+    def _execfile(self, node: ast.Call, path: Any) -> Any:
+        if not isinstance(path, str) or repr(UNKNOWN) in path:
+            self._add(
+                self.runs,
+                node.lineno,
+                f"execfile({path if isinstance(path, str) else repr(UNKNOWN)})",
+                "not looked into",
+            )
+            return UNKNOWN
+        there = next((p for p in (Path(path), self.script.path.parent / path) if p.is_file()), None)
+        self._add(self.runs, node.lineno, f"execfile({path})", "" if there else "not there")
+        if there is not None and self._depth < 5:
+            inner = Inspector(read_script(there), self._names, self._depth + 1)
+            inner._known |= self._known
+            inner.inspect()
+            self.issues += inner.issues
+            self.commands += inner.commands
+            self.deletions += inner.deletions
+            self.runs += inner.runs
+            self.calls += inner.calls
+            self._own |= inner._own
+        return UNKNOWN
+
+    def _outside(self, dotted: str, args: list[Any], line: int) -> Any:
+        """Take down a shell command or a deletion."""
+        if dotted in DELETING:
+            shown = ", ".join(repr(a) if a is not UNKNOWN else "<...>" for a in args[:2])
+            self._add(self.deletions, line, f"{dotted}({shown})")
+            return UNKNOWN
+        command = args[0] if args else UNKNOWN
+        if isinstance(command, (list, tuple)):
+            command = " ".join(str(c) for c in command)
+        if not isinstance(command, str):
+            self._add(self.commands, line, repr(UNKNOWN), "known when it runs")
+            return UNKNOWN
+        if repr(UNKNOWN) in command:
+            self._add(self.commands, line, command, "known when it runs")
+            return UNKNOWN
+        plan = plan_of(command)
+        self._add(self.commands, line, command, f"refused: {plan.unclear}" if plan.unclear else "")
+        if plan.unclear:
+            text = f"refused without --allow-shell ({plan.unclear})"
+            self._issue(line, "command", f"`{command}`", text, stops=True)
+        return UNKNOWN
+
+    def _add(self, where: list[Command], line: int, text: str, note: str = "") -> None:
+        one = Command(line, text[:LONGEST], note, self._file)
+        if one not in where:
+            where.append(one)
+
+    def _issue(self, line: int, kind: str, what: str, text: str, *, stops: bool) -> None:
+        self.issues.append(Issue(line, kind, what, text, stops, self._file))
+
+
+def _issue_kind(kind: str, name: str) -> str:
+    if kind == "utility" or name.startswith(("aU.", "es.")):
+        return "utility"
+    if kind == "pipeline":
+        return "pipeline"
+    return "tool" if "." in name else "task"
+
+
+def _method_of(owner: _Object, name: str) -> Any:
+    """Find a method of an object of a class, without making one."""
+    for cls in owner.cls.__mro__:
+        if name in vars(cls):
+            return (
+                getattr(owner.cls, name, UNKNOWN)
+                if isinstance(vars(cls)[name], (staticmethod, classmethod))
+                else _Bound(getattr(owner.cls, name))
+            )
+    fallback = getattr(owner.cls, "__getattr__", None)
+    if fallback is None:
+        return UNKNOWN
+    try:
+        return fallback(owner, name)
+    except (AttributeError, AtacalError):
+        return Missing(f"{owner.name}.{name}", "data", Ledger())
+
+
+class _Bound:
+    """A method of an object that was not made: its signature without ``self``."""
+
+    def __init__(self, function: Any) -> None:
+        self.__module__ = str(getattr(function, "__module__", ""))
+        try:
+            signature = inspect.signature(function)
+            self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        except (ValueError, TypeError):
+            self.__signature__ = inspect.Signature()
+
+    def __call__(self) -> None:
+        """Not called: only its signature is looked at."""
+
+
+@cache
+def _found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _choices(task: CasaTask) -> dict[str, list[str]]:
+    """Read the only possible values of a task's parameters from its docstring: ``gaintype : {'G', 'T', 'K'}``."""
+    out: dict[str, list[str]] = {}
+    for match in _CHOICES.finditer(inspect.cleandoc(task.__doc__ or "")):
+        try:
+            values = [str(v) for v in ast.literal_eval(f"[{match['choices']}]")]
+        except (ValueError, SyntaxError):
+            continue
+        out |= {name.strip(): values for name in match["names"].split(",")}
+    return out
+
+
+def _dotted(node: ast.expr) -> str:
+    """Write ``os.path.exists`` of a tree; empty if it is no plain name."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = _dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return ""
+
+
+def _assigned(tree: ast.AST) -> set[str]:
+    return set(_stored(tree))
+
+
+def _stored(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (a.asname or a.name.split(".")[0] for a in node.names)
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+        elif isinstance(node, ast.Global):
+            yield from node.names
+
+
+def _catches_imports(handler: ast.ExceptHandler) -> bool:
+    names = {n.id for n in ast.walk(handler.type) if isinstance(n, ast.Name)} if handler.type else set()
+    return handler.type is None or bool(names & {"ImportError", "ModuleNotFoundError", "Exception", "NameError"})
