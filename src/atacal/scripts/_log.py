@@ -1,43 +1,10 @@
-"""The log of a run: everything into CASA's log file, wherever the script sends it; little onto the terminal."""
+"""What of the messages is shown on the terminal while a script runs; all of them are in CASA's log file."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
-from typing import Any
 
 from atacal import progress
-
-PRIORITIES = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARN", logging.ERROR: "SEVERE"}
-
-
-class ToCasalog(logging.Handler):
-    """Pass messages on to ``casalog``, so that they go where the script has sent the log.
-
-    Parameters
-    ----------
-    casalog : object
-        With ``post(message, priority, origin)``.
-    origin : callable
-        Names the task at work.
-    """
-
-    def __init__(self, casalog: Any, origin: Callable[[], str]) -> None:
-        super().__init__()
-        self._casalog, self._origin = casalog, origin
-        self._inside = threading.local()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Post a message; what posting itself logs is not posted again."""
-        if getattr(self._inside, "busy", False) or getattr(record, "from_casalog", False):
-            return
-        self._inside.busy = True
-        try:
-            level = max((n for n in PRIORITIES if n <= record.levelno), default=logging.DEBUG)
-            self._casalog.post(self.format(record), PRIORITIES[level], self._origin() or "run")
-        finally:
-            self._inside.busy = False
 
 
 class ToTerminal(logging.Handler):

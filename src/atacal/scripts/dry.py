@@ -162,24 +162,31 @@ class DryRun:
     def patch(self) -> None:
         """Replace what touches files, in this process: it ends with the dry run."""
         change = self._changing
-        os.system = self.command
-        os.popen = lambda command, *a, **k: self._piped(command)
-        for name in ("call", "check_call", "run", "check_output", "Popen", "getoutput", "getstatusoutput"):
-            setattr(subprocess, name, lambda command, *a, _n=name, **k: self._ran(command, _n))
-        for name in ("remove", "unlink", "rmdir", "removedirs"):
-            setattr(os, name, change(f"os.{name}", "deletes"))
-        for name in ("mkdir", "makedirs"):
-            setattr(os, name, change(f"os.{name}", "makes"))
-        for name in ("rename", "renames", "replace", "symlink", "link"):
-            setattr(os, name, change(f"os.{name}", "deletes", "makes"))
-        shutil.rmtree = change("shutil.rmtree", "deletes")
-        for name in ("copy", "copy2", "copyfile", "copytree", "move"):
-            setattr(shutil, name, change(f"shutil.{name}", "deletes" if name == "move" else "reads", "makes"))
         real_isdir, real_isfile, real_glob = os.path.isdir, os.path.isfile, glob.glob
-        os.path.exists = self.exists
-        os.path.isdir = lambda p: self._kind(p, real_isdir)
-        os.path.isfile = lambda p: self._kind(p, real_isfile)
-        glob.glob = lambda pattern, *a, **k: self._glob(pattern, real_glob(pattern, *a, **k))
+        made: dict[Any, dict[str, Any]] = {
+            os: {"system": self.command, "popen": lambda command, *a, **k: self._piped(command)},
+            os.path: {
+                "exists": self.exists,
+                "isdir": lambda p: self._kind(p, real_isdir),
+                "isfile": lambda p: self._kind(p, real_isfile),
+            },
+            glob: {"glob": lambda pattern, *a, **k: self._glob(pattern, real_glob(pattern, *a, **k))},
+            shutil: {"rmtree": change("shutil.rmtree", "deletes"), "move": change("shutil.move", "deletes", "makes")},
+            subprocess: {},
+        }
+        for name in ("call", "check_call", "run", "check_output", "Popen", "getoutput", "getstatusoutput"):
+            made[subprocess][name] = lambda command, *a, _n=name, **k: self._ran(command, _n)
+        for name in ("remove", "unlink", "rmdir", "removedirs"):
+            made[os][name] = change(f"os.{name}", "deletes")
+        for name in ("mkdir", "makedirs"):
+            made[os][name] = change(f"os.{name}", "makes")
+        for name in ("rename", "renames", "replace", "symlink", "link"):
+            made[os][name] = change(f"os.{name}", "deletes" if name.startswith("re") else "reads", "makes")
+        for name in ("copy", "copy2", "copyfile", "copytree"):
+            made[shutil][name] = change(f"shutil.{name}", "reads", "makes")
+        for module, functions in made.items():
+            for name, function in functions.items():
+                setattr(module, name, function)
 
     def _kind(self, path: Any, real: Callable[[Any], bool]) -> bool:
         known = None if isinstance(path, Unknown) else self._there.get(os.path.abspath(path).rstrip("/"))

@@ -16,6 +16,7 @@ from atacal.errors import AtacalError
 from atacal.scripts import py2, py2_modules, steps
 from atacal.scripts._layout import SHELL_CALL
 from atacal.scripts.casa_task import CasaTask
+from atacal.scripts.conventions import as_then
 from atacal.scripts.dry import DryRun, DryTool
 from atacal.scripts.guard import Guard
 from atacal.scripts.missing import Ledger
@@ -25,9 +26,6 @@ from atacal.scripts.record import Record
 from atacal.scripts.source import Script, read_script, script_from
 
 log = logging.getLogger("atacal")
-
-ORIGIN = "run"
-"""Whose lines are shown on the terminal although they are no warnings: the run's own."""
 
 
 class Engine:
@@ -49,7 +47,6 @@ class Engine:
         self.outcome = Outcome()
         self.names = Names(self, self.ledger, self.script.casa_version)
         self.variables: dict[str, Any] = {}
-        self.task = ""
         self._files: dict[str, Script] = {}
         self._step: tuple[int, float] | None = None
         self._dry = DryRun(self._where) if plan.dry else None
@@ -102,17 +99,14 @@ class Engine:
 
     def call(self, task: CasaTask, arguments: dict[str, Any]) -> Any:
         """Run a task for the script, or take its call down."""
+        arguments = as_then(task.__name__, arguments, self.names.version)
         if self._dry is not None:
             return self._dry.task(task, arguments)
         files = task.files(arguments)
         for what, names in (("write", files.makes), ("change", files.changes)):
             for name in names:
                 self.guard.require_inside(name, f"{what} (by {task.__name__})")
-        before, self.task = self.task, task.__name__
-        try:
-            return task.run(arguments)
-        finally:
-            self.task = before
+        return task.run(arguments)
 
     def execfile(self, path: Any, variables: dict[str, Any] | None = None, local: Any = None) -> None:
         """Python 2's (and CASA's) execfile, for scripts of Python 2 and 3."""

@@ -367,6 +367,10 @@ class Inspector:
         self, node: ast.Call, dotted: str, function: Any, args: list[Any], given: dict[str, Any], *, used: bool,
         open_ended: bool,
     ) -> Any:  # fmt: skip
+        if function is UNKNOWN:
+            return UNKNOWN
+        if function == self._names.science_reduction:
+            return self._names.science_reduction()
         if isinstance(function, Missing):
             self.calls += 1
             kind = function._kind
@@ -375,6 +379,8 @@ class Inspector:
             why = "its result is used" if used and kind in LEFT_OUT else "not available"
             self._issue(node.lineno, _issue_kind(kind, function.__name__), f"{name}()", why, stops=stops)
             return UNKNOWN
+        if isinstance(function, Partial):
+            return function  # `ms()` makes another tool of the kind
         if isinstance(function, CasaTask):
             self.calls += 1
             self._task(node.lineno, function, args, given, open_ended)

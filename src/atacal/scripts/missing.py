@@ -114,14 +114,14 @@ class Partial:
         Makes the stand-in of an attribute that is not there.
     """
 
-    def __init__(self, name: str, target: Any, missing: Callable[[str], Missing]) -> None:
+    def __init__(self, name: str, target: Any, missing: Callable[[str], Any]) -> None:
         self.__dict__.update(_name=name, _target=target, _missing=missing)
 
     def __getattr__(self, name: str) -> Any:
         target = self.__dict__["_target"]
         try:
             value = getattr(target, name)
-        except (AttributeError, NotImplementedError):
+        except (AttributeError, AtacalError):
             if name.startswith("__"):
                 raise
             return self.__dict__["_missing"](name)
@@ -140,7 +140,7 @@ class Partial:
         return self.__dict__["_target"](*args, **keywords)
 
 
-def partial_class(cls: type, missing: Callable[[str], Missing]) -> type:
+def partial_class(cls: type, missing: Callable[[str], Any]) -> type:
     """Make a subclass whose objects answer for methods they lack."""
     if issubclass(cls, BaseException) or "__getattr__" in dir(cls):
         return cls

@@ -7,7 +7,6 @@ Tasks come from `atacal.tasks`, the pipeline's restoring from `atacal.restore`, 
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -41,6 +40,7 @@ class Names:
         self.tasks: dict[str, CasaTask] = {}
         self.tools: dict[str, Any] = {}
         self.utilities: Any = None
+        self._reduction: Any = None
         self._collect_tasks()
         self._collect_tools()
         self._collect_utilities()
@@ -71,27 +71,38 @@ class Names:
 
     def _collect_tools(self) -> None:
         module = importlib.import_module("atacal.scripts.tools")
+        self._classes: dict[str, Any] = {}
+        for name, value in getattr(module, "CASATOOLS", {}).items():
+            self._classes[name] = partial_class(value, self._absent_of(name, "data"))
         for name in _exported("atacal.scripts.tools"):
             value = getattr(module, name)
-            if isinstance(value, ModuleType):
-                continue
-            if isinstance(value, type):
-                self.tools[name] = partial_class(value, self._absent_of(name, "data"))
-            elif name == "casalog" or not inspect.isroutine(value):
+            if name in TOOLS or name == "casalog":
                 self.tools[name] = Partial(name, value, self._absent_of(name, "data"))
+            elif name in TOOLS.values() and isinstance(value, type):
+                self._classes.setdefault(name, partial_class(value, self._absent_of(name, "data")))
         for name in TOOLS:
             self.tools.setdefault(name, Missing(name, "data", self._ledger))
         self.tools.setdefault("casalog", Missing("casalog", "report", self._ledger))
 
     def _collect_utilities(self) -> None:
         module = importlib.import_module("atacal.scripts.analysis_utils")
-        self.utilities = Partial("aU", module, lambda n: Missing(f"aU.{n}", utility_kind(n), self._ledger))
+        self.utilities = Partial("aU", module, self._absent_utility)
+
+    def _absent_utility(self, name: str) -> Any:
+        if name == "stuffForScienceDataReduction":
+            return self.science_reduction
+        return Missing(f"aU.{name}", utility_kind(name), self._ledger)
 
     def _absent_of(self, owner: str, kind: str) -> Callable[[str], Missing]:
         return lambda name: Missing(f"{owner}.{name}", kind, self._ledger)
 
     def science_reduction(self) -> Any:
-        """Make ``es``: analysisUtils' class for ALMA's reduction scripts."""
+        """Return ``es``, an object of analysisUtils' class for ALMA's reduction scripts: always the same."""
+        if self._reduction is None:
+            self._reduction = self._new_reduction()
+        return self._reduction
+
+    def _new_reduction(self) -> Any:
         cls = getattr(self.utilities.__dict__["_target"], "stuffForScienceDataReduction", None)
 
         def make(name: str) -> Missing:
@@ -204,8 +215,7 @@ class Names:
     def _tool_class(self, shell_name: str, class_name: str) -> Any:
         if class_name == "utils":
             return lambda: self._version_tool
-        found = self.tools.get(class_name)
-        return found if isinstance(found, type) else Missing(class_name, "data", self._ledger)
+        return self._classes.get(class_name) or Missing(class_name, "data", self._ledger)
 
     def _casac(self, classes: dict[str, Any]) -> Any:
         return type("casac", (), {n: staticmethod(c) for n, c in classes.items()})

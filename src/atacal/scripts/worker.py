@@ -20,7 +20,8 @@ from typing import Any
 from atacal import progress
 from atacal.errors import AtacalError
 from atacal.memory import memory_limit
-from atacal.scripts._log import ToCasalog, ToTerminal
+from atacal.scripts._log import ToTerminal
+from atacal.scripts.conventions import LinesAsThen
 from atacal.scripts.engine import Engine
 from atacal.scripts.guard import Guard, cache_folders
 from atacal.scripts.missing import Missing
@@ -128,13 +129,13 @@ def _log_to_casa(plan: RunPlan, engine: Engine) -> None:
     log.handlers = [ToTerminal(plan.verbose, plan.quiet)]
     log.propagate = False
     log.setLevel(logging.DEBUG if plan.verbose else logging.INFO)
+    log.addFilter(LinesAsThen(lambda: engine.names.version))
     casalog = engine.names.casalog
     if plan.dry or isinstance(casalog, Missing):
         return
     name = os.path.abspath(time.strftime("casa-%Y%m%d-%H%M%S.log", time.gmtime()))
-    casalog.setlogfile(name)
+    casalog.setlogfile(name)  # takes what atacal reports from here on, and follows when the script sends it elsewhere
     engine.outcome.log = name
-    log.handlers.append(ToCasalog(casalog, lambda: engine.task))
 
 
 def _run(engine: Engine) -> None:
