@@ -180,7 +180,7 @@ def _apriori(out: _Writer, b: Block, kind: str) -> None:
     out.step(0)
     out.add(
         f"""if os.path.exists('{b.ms}') == False:
-  importasdm('{b.uid}', asis='Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary', \
+  importasdm('{b.uid}', asis='Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary', \\
     bdfflags=True, lazy=False, process_caldevice=False)
   if not os.path.exists('{b.ms}.flagversions'):
     print 'ERROR in importasdm. Output MS is probably not useful. Will stop here.'
@@ -212,7 +212,8 @@ if applyonly != True: es.fixForCSV2555('{b.ms}')
     out.add("casalog.setlogfile(mylogfile)\n")
     out.add(
         f"if applyonly != True: aU.plotWVRSolutions(caltable='{b.ms}.wvr', spw='{b.science[0]}', "
-        f"antenna='{b.refant}',\n  yrange=[-199,199],subplot=22, interactive=False,\n  figfile='{b.ms}.wvr.plots/{b.ms}.wvr') \n"
+        f"antenna='{b.refant}',\n  yrange=[-199,199],subplot=22, interactive=False,\n  "
+        f"figfile='{b.ms}.wvr.plots/{b.ms}.wvr') \n"
     )
     out.step(5)
     out.remove(f"{b.ms}.tsys")

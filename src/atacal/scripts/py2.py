@@ -41,8 +41,6 @@ def div(left: Any, right: Any) -> Any:
 class divisor:
     """The right-hand side of ``a /= b``: arrays are divided in place."""
 
-    __array_ufunc__ = None  # numpy's arrays leave the division to this class
-
     def __init__(self, value: Any) -> None:
         self._value = value.value if isinstance(value, divisor) else value
 
@@ -52,13 +50,18 @@ class divisor:
         return self._value
 
     def __rtruediv__(self, left: Any) -> Any:
-        if hasattr(left, "dtype") and hasattr(left, "__itruediv__") and getattr(left, "shape", ()) != ():
-            if _integers(left, self._value):
-                left //= self._value
-            else:
-                left /= self._value
-            return left
         return div(left, self._value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
+        """Divide an array of numpy's, in place where it is asked to."""
+        left = inputs[0]
+        if out is None:
+            return div(left, self._value)
+        if _integers(left, self._value):
+            left //= self._value
+        else:
+            left /= self._value
+        return left
 
 
 def _rank(value: Any) -> tuple[int, str]:
@@ -187,6 +190,20 @@ def round(number: Any, ndigits: int = 0) -> float:
     return float(Decimal(number).quantize(step, ROUND_HALF_UP, Context(prec=400)))
 
 
+def _extreme(native: Callable[..., Any], sign: int) -> Callable[..., Any]:
+    def extreme(*args: Any, **keywords: Any) -> Any:
+        try:
+            return native(*args, **keywords)
+        except TypeError:
+            values = list(args[0]) if len(args) == 1 else list(args)
+            key = keywords.get("key") or (lambda v: v)
+            order = functools.cmp_to_key(lambda a, b: cmp(key(a), key(b)))
+            ordered = builtins.sorted(values, key=order, reverse=sign > 0)
+            return ordered[0]
+
+    return extreme
+
+
 def apply(function: Callable[..., Any], args: Iterable[Any] = (), keywords: Mapping[str, Any] | None = None) -> Any:
     """Python 2's apply."""
     return function(*args, **(keywords or {}))
@@ -226,11 +243,33 @@ def _next(iterator: Iterator[Any], *default: Any) -> Any:
 
 
 BUILTINS: dict[str, Any] = {
-    "cmp": cmp, "sorted": sorted, "map": map, "filter": filter, "zip": zip, "range": range, "xrange": xrange,
-    "round": round, "apply": apply, "input": input, "raw_input": builtins.input, "open": open, "file": open,
-    "coerce": coerce, "reload": reload, "next": _next, "reduce": functools.reduce, "intern": sys.intern,
-    "long": int, "unicode": str, "basestring": str, "unichr": chr, "buffer": memoryview, "StandardError": Exception,
-}  # fmt: skip
+    "cmp": cmp,
+    "sorted": sorted,
+    "map": map,
+    "filter": filter,
+    "zip": zip,
+    "range": range,
+    "xrange": xrange,
+    "round": round,
+    "apply": apply,
+    "input": input,
+    "raw_input": builtins.input,
+    "open": open,
+    "file": open,
+    "coerce": coerce,
+    "max": _extreme(max, 1),
+    "min": _extreme(min, -1),
+    "reload": reload,
+    "next": _next,
+    "reduce": functools.reduce,
+    "intern": sys.intern,
+    "long": int,
+    "unicode": str,
+    "basestring": str,
+    "unichr": chr,
+    "buffer": memoryview,
+    "StandardError": Exception,
+}
 """Python 2's builtins that Python 3 lacks, or has with another meaning."""
 
 OPERATORS: dict[str, Any] = {

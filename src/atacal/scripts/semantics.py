@@ -7,6 +7,7 @@ do something else (``/`` between integers) or raise (``None < 1``). Line numbers
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import TypeVar
 
 from atacal.scripts.fixes.fix_unpack import MARK, decoded
@@ -123,6 +124,14 @@ class _Python2(ast.NodeTransformer):
         node.body[after_docstring:after_docstring] = unpacked
         return node
 
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        """Take parameters that are tuples apart where their names stand."""
+        self.generic_visit(node)
+        for argument in [*node.args.posonlyargs, *node.args.args]:
+            if argument.arg.startswith(MARK):
+                node.body = _Parts(argument.arg, self._target(decoded(argument.arg), argument)).visit(node.body)
+        return node
+
     def _target(self, text: str, where: ast.AST) -> ast.expr:
         (statement,) = ast.parse(f"{text} = None").body
         assert isinstance(statement, ast.Assign)
@@ -136,3 +145,28 @@ class _Python2(ast.NodeTransformer):
 
     def _call(self, name: str, where: ast.AST, *args: ast.expr) -> ast.Call:
         return ast.copy_location(ast.Call(self._name(name, where), list(args), []), where)
+
+
+class _Parts(ast.NodeTransformer):
+    """Puts ``p[0]``, ``p[1][0]`` for the names of a tuple parameter."""
+
+    def __init__(self, name: str, target: ast.expr) -> None:
+        self._places = dict(_places(target, ()))
+        self._parameter = name
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in self._places or not isinstance(node.ctx, ast.Load):
+            return node
+        value: ast.expr = ast.copy_location(ast.Name(self._parameter, ast.Load()), node)
+        for index in self._places[node.id]:
+            place = ast.copy_location(ast.Constant(index), node)
+            value = ast.copy_location(ast.Subscript(value, place, ast.Load()), node)
+        return value
+
+
+def _places(target: ast.expr, path: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    if isinstance(target, ast.Name):
+        yield target.id, path
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for index, element in enumerate(target.elts):
+            yield from _places(element, (*path, index))

@@ -16,7 +16,7 @@ from typing import Any
 from atacal.errors import AtacalError
 from atacal.scripts._layout import tidy
 
-FIXERS = ("print", "except", "exec", "raise", "throw", "repr", "ne", "numliterals", "paren", "tuple_params")
+FIXERS = ("print", "except", "exec", "raise", "throw", "repr", "ne", "numliterals", "paren")
 """fissix's fixers for what is no longer syntax."""
 
 

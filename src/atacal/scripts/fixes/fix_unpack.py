@@ -1,4 +1,4 @@
-"""``except E, (a, b):`` and ``def f(a, (b, c)):`` without added lines.
+"""``except E, (a, b):``, ``def f(a, (b, c)):`` and ``lambda (a, b): a`` without added lines.
 
 fissix's own fixers put the unpacking on a line of its own, which would move every line after it. Here the tuple becomes
 one name that spells the targets, and `atacal.scripts.semantics` unpacks it in the tree.
@@ -25,13 +25,14 @@ def decoded(name: str) -> str:
 
 
 class FixUnpack(fixer_base.BaseFix):
-    """Name the tuples in except clauses and in the parameters of functions (lambdas: fissix's fix_tuple_params)."""
+    """Name the tuples in except clauses and in the parameters of functions and lambdas."""
 
     BM_compatible = True
     run_order = 1
     PATTERN = """
         except_clause< 'except' any ',' target=any >
         | funcdef< 'def' any parameters< '(' args=any ')' > any* >
+        | lambda=lambdef< 'lambda' args=any ':' any >
     """
 
     def transform(self, node, results):
@@ -42,6 +43,9 @@ class FixUnpack(fixer_base.BaseFix):
                 target.replace(Name(encoded(str(target)), prefix=target.prefix or " "))
             return
         args = results["args"]
-        for part in [args, *args.children] if args.type == syms.typedargslist else [args]:
-            if part.type == syms.tfpdef:
-                part.replace(Name(encoded(str(part)), prefix=part.prefix))
+        lists = (syms.typedargslist, syms.varargslist)
+        for part in list(args.children) if args.type in lists else [args]:
+            before = part.prev_sibling
+            is_default = before is not None and before.type == token.EQUAL
+            if not is_default and part.children and part.children[0].type == token.LPAR:
+                part.replace(Name(encoded(str(part)), prefix=part.prefix or (" " if "lambda" in results else "")))
