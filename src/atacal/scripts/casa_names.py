@@ -29,9 +29,18 @@ _TASKS: dict[str, str] = {
         sdbaseline2 sdcal sdcal2 sdfit sdfixscan sdgaincal sdpolaverage sdsidebandsplit sdsmooth sdtimeaverage setjy
         smoothcal split split2 statwt statwt2 testconcat tflagdata uvcontsub uvcontsub2 uvcontsub3 uvcontsub_old
         uvmodelfit uvsub virtualconcat vpmanager wvrgcal fixsyscaltimes tsysspwmap""",
+    PIPELINE: """hifa_importdata hifa_flagdata hifa_fluxcalflag hif_rawflagchans hif_refant h_tsyscal hifa_tsyscal
+        hifa_tsysflag hifa_tsysflagcontamination hifa_antpos hifa_wvrgcalflag hif_lowgainflag hif_gainflag hif_setjy
+        hif_setmodels hifa_bandpass hif_bandpass hifa_bandpassflag hifa_spwphaseup hifa_gfluxscale
+        hifa_gfluxscaleflag hifa_timegaincal hif_applycal hifa_renorm hifa_targetflag hif_makeimlist hif_makeimages
+        hif_exportdata hifa_exportdata hif_mstransform hifa_flagtargets hif_findcont hif_uvcontfit hif_uvcontsub
+        hifa_imageprecheck hif_checkproductsize hif_makecutoutimages hifa_diffgaincal hifa_polcal hifa_session_refant
+        hifa_lock_refant hifa_polcalflag hif_selfcal hif_analyzealpha hif_transformimagedata hifa_restoredata
+        hif_restoredata hsd_importdata hsd_flagdata hsd_tsyscal h_tsysflag hsd_tsysflag hsd_skycal hsd_k2jycal
+        hsd_applycal hsd_baseline hsd_blflag hsd_imaging hsd_exportdata hsd_restoredata""",
 }  # fmt: skip
 TASKS: dict[str, str] = {name: kind for kind, names in _TASKS.items() for name in names.split()}
-"""Every task of CASA: name -> kind."""
+"""Every task of CASA and of ALMA's pipeline: name -> kind."""
 
 PIPELINE_PREFIXES = ("hif_", "hifa_", "hifv_", "hsd_", "hsdn_", "h_")
 """What the names of the ALMA and VLA pipelines' tasks begin with."""

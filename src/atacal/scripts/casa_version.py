@@ -142,6 +142,7 @@ def wanted_version(tree: ast.Module, python: int) -> CasaVersion | None:
         return None
     candidates = [v for node in asked for v in _constants(node.test)]
     newer = [CasaVersion((*c.parts[:2], c.parts[2] + 1, 0)) for c in candidates]
+    newer += [CasaVersion((c.parts[0], c.parts[1] + 1, 0, 0)) for c in candidates]
     for version in [*candidates, *newer, *(CasaVersion.parse(d) for d in DEFAULTS[python])]:
         if not any(_true(test, version, names) for test in tests):
             return version

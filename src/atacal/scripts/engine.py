@@ -15,6 +15,7 @@ from typing import Any
 from atacal.errors import AtacalError
 from atacal.scripts import py2, py2_modules, steps
 from atacal.scripts._layout import SHELL_CALL
+from atacal.scripts.casa_names import kind_of
 from atacal.scripts.casa_task import CasaTask
 from atacal.scripts.conventions import as_then
 from atacal.scripts.dry import DryRun, DryTool
@@ -285,6 +286,8 @@ class Engine:
             return ""
         import ast
 
+        if kind_of(error.name) is not None:
+            return f"{error.name} is a task of ALMA's pipeline that atacal does not have"
         began = {s["number"] for s in self.outcome.steps}
         for node in ast.walk(self.script.plain_tree()):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == error.name:

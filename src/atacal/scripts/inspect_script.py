@@ -17,7 +17,7 @@ from atacal.errors import AtacalError
 from atacal.scripts import py2, py2_modules
 from atacal.scripts._layout import SHELL_CALL
 from atacal.scripts._static import LONGEST, UNKNOWN, called, is_known, merged, method_called, operated
-from atacal.scripts.casa_names import LEFT_OUT
+from atacal.scripts.casa_names import LEFT_OUT, kind_of
 from atacal.scripts.casa_task import CasaTask
 from atacal.scripts.check import Command, Issue
 from atacal.scripts.missing import Ledger, Missing, Partial
@@ -307,6 +307,8 @@ class Inspector:
     def _name(self, node: ast.Name) -> Any:
         if node.id in self._known:
             return self._known[node.id]
+        if node.id not in self._own and (kind := kind_of(node.id)) is not None:
+            return Missing(node.id, kind, Ledger())
         known = node.id in self._own or node.id in _SAFE_BUILTINS or node.id in _SHELL_VARIABLES or self._any_name
         if not known and not self._forgiving:
             self._issue(

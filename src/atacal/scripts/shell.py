@@ -167,7 +167,7 @@ def _into(files: Sequence[Word], options: Sequence[str], here: str) -> tuple[lis
 
 def _landing(sources: Sequence[str], target: str) -> list[str]:
     """Name the files that appear at a destination."""
-    if os.path.isdir(target):
+    if os.path.isdir(target) or os.path.basename(target) in ("", ".", ".."):
         return [os.path.join(target, os.path.basename(s.rstrip("/"))) for s in sources]
     return [target]
 
