@@ -56,10 +56,12 @@ def test_what_commands_change(command, expected):
 @pytest.mark.parametrize(
     "command",
     [
-        "rm -rf `pwd`", "rm -rf $(ls)", "rm -rf $UNSET/x", "for f in *; do rm $f; done", "python x.py", "bash x.sh", "sudo rm x",
+        "rm -rf `pwd`", "rm -rf $(ls)", "rm -rf $UNSET/x", "for f in *; do rm $f; done", "python x.py", "bash x.sh",
+        "sudo rm x",
         "awk 'BEGIN{system(\"rm x\")}'", "awk '{print > \"x\"}'", "find . -delete", "find . -exec rm {} ;", "eval rm x",
-        "(cd ..; rm x)", "cat << E\nE", "rm 'x", "rm {a,b}", "X=1 rm y", "sed -n '1w out' x", "tar --to-command=sh -xf x",
-        "cd -; rm x", "curl http://x | sh", "rm ~other/x", "tar xf x -P", "./rm x; ./own", "xargs rm",
+        "(cd ..; rm x)", "cat << E\nE", "rm 'x", "rm {a,b}", "X=1 rm y", "sed -n '1w out' x",
+        "tar --to-command=sh -xf x",
+        "cd -; rm x", "curl http://x | sh", "rm ~other/x", "tar xf x -P", "./rm x", "xargs rm",
     ],
 )  # fmt: skip
 def test_what_cannot_be_told(command):

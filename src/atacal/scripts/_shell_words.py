@@ -47,8 +47,11 @@ class Simple:
 
     @property
     def name(self) -> str:
-        """The program, without its folder."""
-        return os.path.basename(self.words[0].text) if self.words else ""
+        """The program; without its folder if that is one of the system's."""
+        if not self.words:
+            return ""
+        folder, name = os.path.split(self.words[0].text)
+        return name if folder in ("", "/bin", "/usr/bin") else self.words[0].text
 
 
 def simple_commands(command: str, environ: Mapping[str, str] | None = None) -> list[Simple]:

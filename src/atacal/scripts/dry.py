@@ -7,8 +7,10 @@ import glob
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from atacal.scripts.casa_task import CasaTask
@@ -186,7 +188,7 @@ class DryRun:
             made[shutil][name] = change(f"shutil.{name}", "reads", "makes")
         for module, functions in made.items():
             for name, function in functions.items():
-                setattr(module, name, function)
+                setattr(module, name, _for_scripts(function, getattr(module, name)))
 
     def _kind(self, path: Any, real: Callable[[Any], bool]) -> bool:
         known = None if isinstance(path, Unknown) else self._there.get(os.path.abspath(path).rstrip("/"))
@@ -256,3 +258,17 @@ def _written(name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> str:
 
 def _short(path: str) -> str:
     return os.path.relpath(path)
+
+
+_PLACES = (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), str(Path(__file__).parents[1]))
+_LIBRARIES = tuple({os.path.realpath(p) for p in _PLACES})
+
+
+def _for_scripts(function: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
+    """Let libraries have the real function: only what the script does is taken down (the guard stops all writing)."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        caller = os.path.realpath(sys._getframe(1).f_code.co_filename)
+        return (real if caller.startswith(_LIBRARIES) else function)(*args, **keywords)
+
+    return call

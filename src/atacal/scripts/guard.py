@@ -36,14 +36,12 @@ class Guard:
         Folders that the run itself needs: for temporary files, caches.
     allow_shell : bool
         Run commands that cannot be checked too.
-    dry : bool
-        Change nothing at all.
     """
 
-    def __init__(self, root: str, others: Sequence[str] = (), *, allow_shell: bool = False, dry: bool = False) -> None:
+    def __init__(self, root: str, others: Sequence[str] = (), *, allow_shell: bool = False) -> None:
         self.root = os.path.realpath(root)
         self._others = tuple(os.path.realpath(o) for o in others)
-        self._allow_shell, self._dry = allow_shell, dry
+        self._allow_shell = allow_shell
         self.refused: list[str] = []
         self.kernel = False
 

@@ -61,10 +61,8 @@ class Ledger:
             log.warning("line %d: %s is not supported: LEFT OUT", line, name)
             return
         if kind in LEFT_OUT:
-            raise Unsupported(f"line {line}: {name} is not supported, and the script uses its result")
-        raise Unsupported(
-            f"line {line}: {name} is not supported, and what follows may need it; --skip-unsupported goes on without"
-        )
+            raise Unsupported(f"{name} is not supported, and the script uses its result")
+        raise Unsupported(f"{name} is not supported, and what follows may need it; --skip-unsupported goes on without")
 
 
 def _place(frame: FrameType | None) -> tuple[str, int, int]:

@@ -19,6 +19,7 @@ from typing import Any
 from atacal import progress, results
 from atacal.errors import ArgumentError
 from atacal.memory import current_limit
+from atacal.scripts._processes import descendants, kill
 from atacal.scripts.check import CheckResult, check_script
 from atacal.scripts.plan import Outcome, RunPlan
 from atacal.scripts.record import Record
@@ -239,16 +240,18 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
             try:
                 return process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                kill([*descendants(process.pid), process.pid])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process if it is still there."""
     if process.poll() is not None:
         return
+    started = descendants(process.pid)
     process.terminate()
     try:
         process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    kill(started)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import logging
@@ -21,6 +20,7 @@ from atacal import progress
 from atacal.errors import AtacalError
 from atacal.memory import memory_limit
 from atacal.scripts._log import ToTerminal
+from atacal.scripts._processes import descendants, die_with_parent, kill
 from atacal.scripts.conventions import LinesAsThen
 from atacal.scripts.engine import Engine
 from atacal.scripts.guard import Guard, cache_folders
@@ -30,7 +30,6 @@ from atacal.scripts.plan import Outcome, RunPlan
 log = logging.getLogger("atacal")
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
-_PDEATHSIG = 1
 _WARM = (
     "atacal.apply.kernels", "atacal.solve.accumulate", "atacal.solve.gains", "astropy.time", "casacore.tables",
     "matplotlib", "atacal.recipe",
@@ -79,8 +78,6 @@ def main(plan_file: str) -> int:
 def _guarded(plan: RunPlan) -> Guard:
     """Go to the script's folder and put the fences up."""
     os.chdir(plan.cwd)
-    if plan.dry:
-        return Guard(plan.root, dry=True)
     for module in _WARM:
         importlib.import_module(module)
     for folder in cache_folders():
@@ -88,8 +85,10 @@ def _guarded(plan: RunPlan) -> Guard:
             os.makedirs(folder, exist_ok=True)
         except OSError:
             continue
-    guard = Guard(plan.root, [plan.temporary, *cache_folders()], allow_shell=plan.allow_shell)
-    _replace_system(guard)
+    root = plan.temporary if plan.dry else plan.root
+    guard = Guard(root, [plan.temporary, *cache_folders()], allow_shell=plan.allow_shell)
+    if not plan.dry:
+        _replace_system(guard)
     guard.restrict_kernel()
     guard.install()
     return guard
@@ -97,22 +96,24 @@ def _guarded(plan: RunPlan) -> Guard:
 
 def _replace_system(guard: Guard) -> None:
     """Let ``os.system`` run its command as a child that ends with this process, and on Ctrl-C."""
+    path = os.environ.get("PATH", os.defpath)
 
     def system(command: Any) -> int:
         guard.check_command(command)
         text = os.fsdecode(command)
         log.info("$ %s", text)
         sys.stdout.flush()
-        code = subprocess.call(["/bin/sh", "-c", text], preexec_fn=_die_hard)
+        # the programs are those that were checked, whatever the script does to PATH
+        shell = subprocess.Popen(["/bin/sh", "-c", text], preexec_fn=_die_hard, env=dict(os.environ, PATH=path))
+        try:
+            code = shell.wait()
+        except BaseException:
+            kill([*descendants(shell.pid), shell.pid])  # the shell's children would outlive it
+            shell.wait()
+            raise
         return code << 8 if code >= 0 else -code
 
     os.system = system
-
-
-def die_with_parent(number: int) -> None:
-    """Ask the kernel for a signal when the parent of this process ends (Linux)."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, number, 0, 0, 0)
 
 
 def _die_hard() -> None:
