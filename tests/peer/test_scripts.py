@@ -1,7 +1,8 @@
 """Scripts in the form of ALMA's generator, run by atacal and by CASA: translated for both by atacal's translator.
 
-CASA has casatasks, casatools and casalog under its shell's names; what it lacks there (plotms; fixsyscaltimes, for which
-these blocks give no work; tsysspwmap, for which every spw has its own Tsys) is stood in for. aU and es are left out.
+CASA has casatasks, casatools and casalog under its shell's names; what it lacks there (plotms; fixsyscaltimes, for
+which these blocks give no work; tsysspwmap, for which every spw has its own Tsys) is stood in for. aU and es are left
+out.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ helpers = types.ModuleType("py2")
 exec(compile(open(runtime).read(), runtime, "exec"), vars(helpers))
 names = {k: v for k, v in vars(casatasks).items() if not k.startswith("_")}
 names |= {"os": os, "sys": sys, "re": re, "glob": glob, "casadef": casadef, "T": True, "F": False, "applyonly": True}
-names |= {"tb": casatools.table(), "plotms": lambda **given: None, "mysteps": steps} | helpers.BUILTINS | helpers.OPERATORS
+names |= {"tb": casatools.table(), "plotms": lambda **given: None, "mysteps": steps}
+names |= helpers.BUILTINS | helpers.OPERATORS
+here = os.getcwd()
 os.chdir(folder)
 exec(compile(source, "script.py", "exec"), names)
+os.chdir(here)
 result = {}
 """
 
@@ -87,7 +91,7 @@ def new(place: Path, fluxcal: str) -> Both:
     """Make a block, twice."""
     (place / "ours").mkdir(parents=True)
     ms = place / "ours" / "X.ms"
-    simulate(ms, raw=True, seed=5, nant=6, fluxcal=fluxcal, faults=False)
+    simulate(ms, raw=True, seed=5, nant=7, fluxcal=fluxcal)
     shutil.copytree(place / "ours", place / "casas")
     return Both(place / "ours", place / "casas", generator.block_of(ms))
 

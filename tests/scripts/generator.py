@@ -418,7 +418,9 @@ def _gains_narrow(out: _Writer, b: Block) -> None:
         out, b, "ampli_inf", field=fields, solint="inf", gaintype="T", calmode="a",
         gaintable=[*first, f"{split}.phase_int"], spwmap=[[], [], wide],
     )  # fmt: skip
-    _fluxscale(out, b, "ampli_inf", "flux_inf", "fluxscaleDict = ", refspwmap=f"=calspwmap[{b.flux}]", incremental=True)
+    _fluxscale(
+        out, b, "ampli_inf", "flux_inf", "fluxscaleDict = ", refspwmap=list(range(len(b.science))), incremental=True
+    )
     _solve(out, b, "phase_inf", field=fields, solint="inf", gaintable=first, **phases)
     _save(out, 16, split, "BeforeApplycal")
 
