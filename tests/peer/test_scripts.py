@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,6 +74,7 @@ class Both:
     ours: Path
     casas: Path
     block: Any
+    block_ms: Path
 
     def run(self, casa_once: Any, kind: str, steps: list[int]) -> None:
         """Run steps of a script in both."""
@@ -87,48 +89,32 @@ class Both:
         )  # fmt: skip
 
 
-def new(place: Path, fluxcal: str) -> Both:
-    """Make a block, twice."""
-    (place / "ours").mkdir(parents=True)
-    ms = place / "ours" / "X.ms"
-    simulate(ms, raw=True, seed=5, nant=7, fluxcal=fluxcal)
-    shutil.copytree(place / "ours", place / "casas")
-    return Both(place / "ours", place / "casas", generator.block_of(ms))
-
-
 @pytest.fixture(scope="module")
-def quasar(casa_once, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """A block whose flux calibrator is a quasar, after the standard script."""
-    both = new(tmp_path_factory.mktemp("quasar"), "quasar")
-    both.run(casa_once, "standard", list(range(20)))
-    return both
-
-
-@pytest.fixture(scope="module")
-def solar(casa_once, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """A block whose flux calibrator is a moon, after the script for a resolved body."""
-    both = new(tmp_path_factory.mktemp("solar"), "sso")
-    both.run(casa_once, "solar", list(range(20)))
-    return both
-
-
-@pytest.fixture(scope="module")
-def narrow(quasar: Both, casa_once, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """The first block's spws, after the steps of a script that maps spws."""
-    place = tmp_path_factory.mktemp("narrow")
-    for name, source in (("ours", quasar.ours), ("casas", quasar.casas)):
+def apriori(casa_once, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """A block in which a moon and a quasar can make the flux scale, after the a-priori steps."""
+    place = tmp_path_factory.mktemp("apriori")
+    for name in ("ours", "casas"):
         (place / name).mkdir()
-        for part in ("X.ms.split", "X.ms.split.flagversions"):
-            shutil.copytree(source / part, place / name / part)
-    both = Both(place / "ours", place / "casas", quasar.block)
-    both.run(casa_once, "narrow", list(range(11, 20)))
+    ms = place / "ours" / "X.ms"
+    simulate(ms, raw=True, seed=1, fluxcal="sso")
+    shutil.copytree(ms, place / "casas" / "X.ms")
+    both = Both(place / "ours", place / "casas", generator.block_of(ms), ms)
+    both.run(casa_once, "standard", list(range(9)))
     return both
 
 
-@pytest.fixture(params=["quasar", "solar", "narrow"])
-def both(request: pytest.FixtureRequest) -> Both:
-    """Each of the three cases."""
-    case: Both = request.getfixturevalue(request.param)
+@pytest.fixture(scope="module", params=["standard", "solar", "narrow"])
+def both(request: pytest.FixtureRequest, apriori: Both, casa_once, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """Each of the three cases, to the end: the bandpass calibrator or the moon makes the flux scale."""
+    place = tmp_path_factory.mktemp(request.param)
+    for name, source in (("ours", apriori.ours), ("casas", apriori.casas)):
+        (place / name).mkdir()
+        shutil.copytree(source / "X.ms.split", place / name / "X.ms.split")
+    block = apriori.block
+    if request.param != "solar":
+        block = replace(block, flux=block.bandpass, flux_jy=3.2, spix=-0.35)
+    case = Both(place / "ours", place / "casas", block, apriori.block_ms)
+    case.run(casa_once, request.param, list(range(9, 20)))
     return case
 
 
@@ -141,7 +127,7 @@ def fluxes(folder: Path) -> dict[tuple[str, str], float]:
 
 def test_fluxes_are_casas(both):
     ours, casas = fluxes(both.ours), fluxes(both.casas)
-    assert len(ours) == 8
+    assert len(ours) in (4, 8)
     assert ours.keys() == casas.keys()
     for key, flux in ours.items():
         assert flux == pytest.approx(casas[key], rel=2e-3)
@@ -154,26 +140,39 @@ def column(path: Path, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["X.ms.split", "X.ms.split.cal"])
 def test_flags_are_casas(both, name):
+    """Equal, but for an integration of an antenna beside a flagged solution.
+
+    CASA's solutions are up to a microsecond later than the data they come from; after a flagged one that decides, in
+    one spw, whether an integration has a solution of its own.
+    """
     ours, casas = (column(folder / name, "FLAG") for folder in (both.ours, both.casas))
     assert ours.shape == casas.shape
-    assert (ours != casas).mean() < 1e-4
+    differ = (ours != casas).any(axis=(1, 2))
+    assert differ.sum() <= 7
+    assert not (ours & ~casas).any()
 
 
 def test_calibrated_data_are_casas(both):
-    """Amplitudes within CASA's solve tolerance; phases as far as the radiometers' coefficients agree."""
-    data, flags = {}, {}
-    for folder in (both.ours, both.casas):
-        data[folder] = column(folder / "X.ms.split.cal", "DATA")
-        flags[folder] = column(folder / "X.ms.split.cal", "FLAG")
-    good = ~(flags[both.ours] | flags[both.casas])
-    field = column(both.ours / "X.ms.split.cal", "FIELD_ID")
+    """Amplitudes as far as the solves agree, phases as far as the radiometers' coefficients do (docs/wvrgcal.md).
+
+    The antenna with the dead radiometer takes its neighbours' phases, by other weights than CASA's.
+    """
+    cal = [folder / "X.ms.split.cal" for folder in (both.ours, both.casas)]
+    (ours, casas), flags = [column(c, "DATA") for c in cal], [column(c, "FLAG") for c in cal]
+    field, ends = column(cal[0], "FIELD_ID"), np.column_stack([column(cal[0], c) for c in ("ANTENNA1", "ANTENNA2")])
+    truth = json.loads(Path(f"{both.block_ms}.truth.json").read_text())
+    (dead,) = [f["antenna_id"] for f in truth["faults"] if f["kind"] == "dead_wvr"]
+    good = ~(flags[0] | flags[1]) & (ends != dead).all(axis=1)[:, None, None]
     for number in np.unique(field):
         rows = good & (field == number)[:, None, None]
-        ours, casas = data[both.ours][rows], data[both.casas][rows]
-        scale = np.abs(casas).mean()
-        assert np.sqrt(np.mean(np.abs(ours - casas) ** 2)) < 0.01 * scale, f"field {number}"
+        ratio = ours[rows] / casas[rows]
+        assert np.median(np.abs(ratio)) == pytest.approx(1, abs=2e-3)
+        assert np.std(np.abs(ratio)) < 5e-3
+        assert np.sqrt(np.mean(np.angle(ratio, deg=True) ** 2)) < 3
 
 
 def test_weights_are_casas(both):
-    ours, casas = (column(folder / "X.ms.split.cal", "WEIGHT") for folder in (both.ours, both.casas))
-    np.testing.assert_allclose(ours, casas, rtol=0.01)
+    good = ~column(both.ours / "X.ms.split.cal", "FLAG").all(axis=1)
+    ours, casas = (column(folder / "X.ms.split.cal", "WEIGHT")[good] for folder in (both.ours, both.casas))
+    assert np.median(ours / casas) == pytest.approx(1, abs=2e-3)
+    assert np.abs(ours / casas - 1).max() < 0.02

@@ -47,6 +47,7 @@ class Block:
     spix: float
     reffreq: str
     close: tuple[str, ...]
+    bad: tuple[dict[str, str], ...] = ()
 
     @property
     def ms(self) -> str:
@@ -64,7 +65,7 @@ def block_of(ms: Path) -> Block:
     tsys_field = tuple(roles[raw["tsys_fields"][role_of[n]]] for n in range(len(fields)))
     component = flux["components"][0] if flux["components"] else {"flux_jy": 1.0, "spix": 0.0}
     refant = truth["refant"]
-    dead = {f["antenna"] for f in truth["faults"]}
+    dead = {f["antenna"] for f in truth["faults"] if f["kind"] == "dead_polarization"}
     close = [refant] + [a for a in truth["antennas"] if a != refant and a not in dead]
     close += [a for a in truth["antennas"] if a not in close]
     return Block(
@@ -73,8 +74,19 @@ def block_of(ms: Path) -> Block:
         tsys_field=tsys_field, wvr_spw=raw["wvr_spw"], nspw=max(i for i, s in enumerate(truth["spws"]) if
         not s["name"].startswith("WVR#Ant")), refant=refant,
         antpos=(raw["antpos"]["antenna"], tuple(raw["antpos"]["parameter"])), flux_jy=component["flux_jy"],
-        spix=component["spix"], reffreq=f"{flux['ref_freq_hz'] / 1e9}GHz", close=tuple(close[:5]),
+        spix=component["spix"], bad=_bad(truth), reffreq=f"{flux['ref_freq_hz'] / 1e9}GHz", close=tuple(close[:6]),
     )  # fmt: skip
+
+
+def _bad(truth: dict[str, Any]) -> tuple[dict[str, str], ...]:
+    """List the flags that a data reducer would set: dead polarisations, phase jumps."""
+    out = []
+    for fault in truth["faults"]:
+        if fault["kind"] == "dead_polarization":
+            out.append({"antenna": fault["antenna"], "correlation": f"{fault['polarization']}{fault['polarization']}"})
+        elif fault["kind"] == "phase_jump":
+            out.append({"antenna": fault["antenna"], "scan": str(fault["scan"])})
+    return tuple(out)
 
 
 class _Writer:
@@ -268,6 +280,8 @@ def _split_and_flag(out: _Writer, b: Block, kind: str) -> None:
     out.call("flagdata", vis=split, mode="shadow", flagbackup=no)
     edges = [f"{i}:0~{n // 16 - 1};{n - n // 16}~{n - 1}" for i, n in enumerate(b.channels)]
     out.call("flagdata", vis=split, mode="manual", spw=",".join(edges), flagbackup=no)
+    for one in b.bad:
+        out.call("flagdata", vis=split, mode="manual", **one, flagbackup=no)
 
 
 def _model(out: _Writer, b: Block, kind: str) -> None:
