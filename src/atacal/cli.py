@@ -112,8 +112,11 @@ def _run(function: Callable[..., Any], arguments: dict[str, Any], switches: dict
     """Run a task, print what it gives back, and return the exit code (a result may have one: ``exit_code``)."""
     switches = _with_global(switches)
     _set_up_logging(switches)
-    results.json_on_stdout.set(switches["json"])
-    result = function(**arguments)
+    token = results.json_on_stdout.set(switches["json"])
+    try:
+        result = function(**arguments)
+    finally:
+        results.json_on_stdout.reset(token)
     if switches["json"]:
         click.echo(results.as_json(result))
     elif result is not None and (text := results.as_text(result)):
