@@ -35,6 +35,7 @@ def test_a_script_that_is_supported():
         ("hifa_flagdata(pipelinemode='automatic')", ("pipeline", "hifa_flagdata()", True)),
         ("aU.noSuchThing('a')", ("utility", "aU.noSuchThing()", False)),
         ("es.noSuchThing('a')", ("utility", "es.noSuchThing()", False)),
+        ("es.generateReducScript(['a'])", ("utility", "es.generateReducScript()", True)),
         ("ia.open('a')", ("tool", "ia.open()", True)),
         ("gaincal('a', 'b', gaintype='GSPLINE')", ("value", "gaincal(gaintype='GSPLINE')", True)),
         ("gaincal('a', 'b', colour='red')", ("parameter", "gaincal(colour=...)", True)),
@@ -59,6 +60,7 @@ def test_supported_under_other_names():
     assert told("import recipes.almahelpers\nrecipes.almahelpers.fixsyscaltimes('a')\n") == []
     assert told("try:\n  import no_such_module\nexcept ImportError:\n  pass\n") == []
     assert told("default(gaincal)\nvis = 'a'\ngaincal()\nprint 1\n") == []
+    assert told("if globals().has_key('USEMS'): print USEMS\n") == []
     assert told("from string import join\nimport urllib2, commands\nprint join(['a'])\n") == []
 
 

@@ -113,7 +113,8 @@ class DryRun:
         self.calls: list[DryCall] = []
         self._where = where
         self._there: dict[str, bool] = {}
-        self._real_exists = os.path.exists
+        self._real_exists, self._real_chdir = os.path.exists, os.chdir
+        self._folder = os.getcwd()
 
     def task(self, task: CasaTask, arguments: dict[str, Any]) -> Unknown:
         """Take a task's call down."""
@@ -135,7 +136,7 @@ class DryRun:
     def command(self, command: Any, *_: Any, **__: Any) -> int:
         """Take a shell command down."""
         words = os.fsdecode(command) if isinstance(command, (str, bytes)) else [os.fsdecode(w) for w in command]
-        plan = plan_of(words)
+        plan = plan_of(words, self._folder)
         deleted = [c.path for c in plan.changes if c.how == "delete"]
         written = [c.path for c in plan.changes if c.how == "write"]
         self._add(f"$ {text_of(words)}", deletes=[_short(p) for p in deleted], makes=[_short(p) for p in written])
@@ -150,12 +151,31 @@ class DryRun:
         """Tell whether a file would be there."""
         if isinstance(path, Unknown):
             return False
-        full = os.path.abspath(os.fspath(path)).rstrip("/")
+        full = self.full(path)
         known = self._there.get(full)
+        if known is None and any(self._there.get(str(p)) is False for p in Path(full).parents):
+            return False  # the folder it is in would be gone
         return self._real_exists(full) if known is None else known
 
+    def full(self, path: Any) -> str:
+        """Return a path from the root, of a folder that may be made only in a real run."""
+        return os.path.normpath(os.path.join(self._folder, os.fspath(path)))
+
     def _set(self, path: str, there: bool) -> None:
-        self._there[os.path.abspath(path).rstrip("/")] = there
+        self._there[self.full(path)] = there
+
+    def chdir(self, path: Any) -> None:
+        """Go into a folder that is there, or would be."""
+        full = self.full(path)
+        if not self.exists(full):
+            raise FileNotFoundError(f"there is no folder {path}")
+        self._folder = full
+        if os.path.isdir(full) and self._real_exists(full):
+            self._real_chdir(full)
+
+    def getcwd(self) -> str:
+        """Return the folder that the script would be in."""
+        return self._folder
 
     def _add(self, call: str, **files: list[str]) -> None:
         line, step = self._where()
@@ -172,7 +192,7 @@ class DryRun:
                 "isdir": lambda p: self._kind(p, real_isdir),
                 "isfile": lambda p: self._kind(p, real_isfile),
             },
-            glob: {"glob": lambda pattern, *a, **k: self._glob(pattern, real_glob(pattern, *a, **k))},
+            glob: {"glob": lambda pattern, *a, **k: self._glob(pattern, self._found(real_glob, pattern))},
             shutil: {"rmtree": change("shutil.rmtree", "deletes"), "move": change("shutil.move", "deletes", "makes")},
             subprocess: {},
         }
@@ -189,18 +209,27 @@ class DryRun:
         for module, functions in made.items():
             for name, function in functions.items():
                 setattr(module, name, _for_scripts(function, getattr(module, name)))
+        os.chdir, os.getcwd = self.chdir, self.getcwd
 
     def _kind(self, path: Any, real: Callable[[Any], bool]) -> bool:
-        known = None if isinstance(path, Unknown) else self._there.get(os.path.abspath(path).rstrip("/"))
-        return (False if isinstance(path, Unknown) else real(path)) if known is None else known
+        known = None if isinstance(path, Unknown) else self._there.get(self.full(path))
+        return (False if isinstance(path, Unknown) else real(self.full(path))) if known is None else known
+
+    def _found(self, real_glob: Callable[..., list[str]], pattern: str) -> list[str]:
+        """Find what is there already, named as the pattern names it."""
+        if os.path.isabs(pattern):
+            return real_glob(pattern)
+        found = real_glob(os.path.join(self._folder, pattern))
+        return [os.path.join(os.path.dirname(pattern), os.path.basename(f)) for f in found]
 
     def _glob(self, pattern: str, found: list[str]) -> list[str]:
         import fnmatch
 
-        whole = os.path.abspath(pattern)
+        depth, whole = pattern.count("/"), self.full(pattern)
         made = [p for p, there in self._there.items() if there and fnmatch.fnmatch(p, whole)]
-        here = os.getcwd() + "/"
-        new = [p.removeprefix(here) if not os.path.isabs(pattern) else p for p in made]
+        prefix = os.path.dirname(pattern)
+        new = [os.path.join(prefix, os.path.basename(p)) for p in made if p.count("/") == whole.count("/")]
+        new = new if depth == 0 or not any(c in prefix for c in "*?[") else made
         return [f for f in found if self.exists(f)] + [n for n in new if n not in found]
 
     def _changing(self, name: str, *roles: str) -> Callable[..., None]:
@@ -228,9 +257,9 @@ class DryRun:
             self._add(f"open({file!r}, {mode!r})", makes=[str(file)])
             self._set(str(file), True)
             return Unknown(f"{file} being written")
-        if isinstance(file, Unknown) or not self._real_exists(file):
+        if isinstance(file, Unknown) or not self._real_exists(self.full(file)):
             return Unknown(f"what is in {file}")
-        return builtins.open(file, mode.replace("U", "") or "r", *args, **keywords)
+        return builtins.open(self.full(file), mode.replace("U", "") or "r", *args, **keywords)
 
 
 class DryTool:

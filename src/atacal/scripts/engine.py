@@ -114,6 +114,7 @@ class Engine:
         caller = sys._getframe(1)
         names = caller.f_globals if variables is None else variables
         given = self.plan.casa_version if self.plan.casa_given else ""
+        path = path if self._dry is None else self._dry.full(path)
         script = read_script(path, casa_version=given)
         outer = self.names.version
         if script.version_asked and script.casa_version != outer:

@@ -89,7 +89,7 @@ class Inspector:
     def inspect(self) -> None:
         """Look through it."""
         tree = self.script.plain_tree()
-        self._own = _assigned(tree)
+        self._own = _assigned(tree) | _looked_for(tree)
         self._block(tree.body)
 
     # statements
@@ -552,6 +552,12 @@ def _dotted(node: ast.expr) -> str:
         owner = _dotted(node.value)
         return f"{owner}.{node.attr}" if owner else ""
     return ""
+
+
+def _looked_for(tree: ast.AST) -> set[str]:
+    """Find names that a script asks for before it uses them: ``if 'USEMS' in globals()``."""
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and text.isidentifier()}
 
 
 def _assigned(tree: ast.AST) -> set[str]:

@@ -146,6 +146,6 @@ def partial_class(cls: type, missing: Callable[[str], Any]) -> type:
     def fallback(self: Any, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return missing(f"{cls.__name__}.{name}")
+        return missing(name)
 
     return type(cls.__name__, (cls,), {"__getattr__": fallback, "__doc__": cls.__doc__, "__module__": cls.__module__})
