@@ -77,6 +77,16 @@ def test_chosen_steps_and_a_name_that_a_left_out_step_assigns(folder):
     assert "NameError: name 'b' is not defined; step 1 (line 19) assigns it, and was not run" in result.error
 
 
+def test_resuming_keeps_what_the_run_was_given(folder):
+    Path("s.py").write_text(
+        steps("pass", "open('told', 'w').write('%r %r %s' % (applyonly, A, casadef.casa_version))\nfail()")
+    )
+    assert run("s.py", applyonly=True, variables=["A=3"], casa_version="4.5.3").exit_code == 1
+    Path("told").unlink()
+    assert run("s.py", resume=True).exit_code == 1
+    assert Path("told").read_text() == "True 3 4.5.3"
+
+
 def test_resuming_needs_something_to_resume(folder):
     Path("s.py").write_text(steps("pass"))
     with pytest.raises(ArgumentError, match="there is nothing to resume"):

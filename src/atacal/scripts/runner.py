@@ -68,7 +68,8 @@ def run(
     dry_run : bool
         Follow the script and take its calls down, with their files, without making any.
     resume : bool
-        Go on with the first step that has not ended, as the last run's record NAME.run.json says.
+        Go on with the first step that has not ended, as the last run's record NAME.run.json says; with its
+        ``applyonly``, ``variables`` and ``casa_version``, unless others are given.
     cwd : str
         Folder to run in; by default the current one.
     root : str
@@ -110,11 +111,15 @@ def run(
     if resume and selected == []:
         log.info("all steps of %s have ended: nothing to resume", source.name)
         return RunResult(str(source.path), 0, source.python, str(source.casa_version))
+    given = _variables(variables)
+    if resume and (record := Record.load(source, folder)) is not None:
+        applyonly, given = applyonly or bool(record.applyonly), record.variables | given
+        source = read_script(script, python=python, casa_version=casa_version or record.casa_version)
     with _temporary_folder() as temporary:
         plan = RunPlan(
             script=str(source.path), cwd=str(folder), root=_root(source, folder, root), python=source.python,
             casa_version=str(source.casa_version), casa_given=bool(casa_version), steps=selected,
-            applyonly=True if applyonly else None, variables=_variables(variables), resume=resume,
+            applyonly=True if applyonly else None, variables=given, resume=resume,
             dry=dry_run, skip_unsupported=skip_unsupported, allow_shell=allow_shell,
             verbose=log.getEffectiveLevel() <= logging.DEBUG, quiet=log.getEffectiveLevel() >= logging.WARNING,
             temporary=temporary, record=str(Record.path(source, folder)), result=os.path.join(temporary, "result.json"),
