@@ -6,15 +6,24 @@ import ast
 import builtins
 import importlib.util
 import inspect
-import re
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from atacal.errors import AtacalError
 from atacal.scripts import py2, py2_modules
+from atacal.scripts._inspected import (
+    Made,
+    assigned,
+    catches_imports,
+    choices_of,
+    dotted_name,
+    found,
+    issue_kind,
+    looked_for,
+    method_of,
+)
 from atacal.scripts._layout import SHELL_CALL
 from atacal.scripts._static import LONGEST, UNKNOWN, called, is_known, merged, method_called, operated
 from atacal.scripts.casa_names import LEFT_OUT, kind_of
@@ -38,7 +47,6 @@ _SAFE_BUILTINS = (
     frozenset(dir(builtins)) | frozenset(py2.BUILTINS) | {"execfile", SHELL_CALL, "__file__", "exit", "quit"}
 )
 _SHELL_VARIABLES = frozenset({"mysteps", "thesteps", "applyonly", "__rethrow_casa_exceptions"})
-_CHOICES = re.compile(r"^(?P<names>\w[\w, ]*) : \{(?P<choices>[^}]*)\}", re.MULTILINE)
 
 
 class _Shell:
@@ -51,13 +59,6 @@ class _Shell:
 
     def call(self, task: CasaTask, arguments: dict[str, Any]) -> Any:
         raise AssertionError(f"{task.__name__} was called in a check")
-
-
-class _Object:
-    """An object that calling a class would make."""
-
-    def __init__(self, name: str, cls: Any) -> None:
-        self.name, self.cls = name, cls
 
 
 class Inspector:
@@ -89,7 +90,7 @@ class Inspector:
     def inspect(self) -> None:
         """Look through it."""
         tree = self.script.plain_tree()
-        self._own = _assigned(tree) | _looked_for(tree)
+        self._own = assigned(tree) | looked_for(tree)
         self._block(tree.body)
 
     # statements
@@ -159,13 +160,13 @@ class Inspector:
         self._known = merged(before, self._known) if rounds == [UNKNOWN] else self._known
 
     def _do_While(self, node: ast.While) -> None:
-        for name in _assigned(node):
+        for name in assigned(node):
             self._known[name] = UNKNOWN
         self._value(node.test)
         self._block([*node.body, *node.orelse])
 
     def _do_Try(self, node: ast.Try) -> None:
-        forgiving = any(_catches_imports(h) for h in node.handlers)
+        forgiving = any(catches_imports(h) for h in node.handlers)
         self._forgiving += forgiving
         self._block(node.body)
         self._forgiving -= forgiving
@@ -186,7 +187,7 @@ class Inspector:
         before = dict(self._known)
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         arguments += [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
-        for name in {a.arg for a in arguments} | _assigned(node):
+        for name in {a.arg for a in arguments} | assigned(node):
             self._known[name] = UNKNOWN
         self._block(node.body)
         self._known = before | {node.name: UNKNOWN}
@@ -243,7 +244,7 @@ class Inspector:
         if name in ("os", "sys", "re", "glob", "shutil", "subprocess", "string", "time", "math", "os.path", "numpy"):
             return importlib.import_module(name)
         top = name.split(".")[0]
-        if name == "xml.etree.cElementTree" or _found(top) or self._beside(top):
+        if name == "xml.etree.cElementTree" or found(top) or self._beside(top):
             return UNKNOWN
         if not self._forgiving:
             self._issue(node.lineno, "import", f"import {what or name}", "there is no such module", stops=True)
@@ -318,8 +319,8 @@ class Inspector:
         return UNKNOWN
 
     def _attribute(self, owner: Any, name: str) -> Any:
-        if isinstance(owner, _Object):
-            return _method_of(owner, name)
+        if isinstance(owner, Made):
+            return method_of(owner, name)
         if owner is UNKNOWN or isinstance(owner, (str, list, dict, tuple)):
             return UNKNOWN
         try:
@@ -341,7 +342,7 @@ class Inspector:
         keywords = {k.arg: self._value(k.value) for k in node.keywords}
         open_ended = None in keywords or any(isinstance(a, ast.Starred) for a in node.args)
         given = {k: v for k, v in keywords.items() if k is not None}
-        dotted = _dotted(node.func)
+        dotted = dotted_name(node.func)
         if dotted in SHELL or dotted in DELETING:
             return self._outside(dotted, args or list(given.values()), node.lineno)
         if isinstance(node.func, ast.Attribute):
@@ -379,7 +380,7 @@ class Inspector:
             stops = used or kind not in LEFT_OUT
             name = dotted or function.__name__
             why = "its result is used" if used and kind in LEFT_OUT else "not available"
-            self._issue(node.lineno, _issue_kind(kind, function.__name__), f"{name}()", why, stops=stops)
+            self._issue(node.lineno, issue_kind(kind, function.__name__), f"{name}()", why, stops=stops)
             return UNKNOWN
         if isinstance(function, Partial):
             return function  # `ms()` makes another tool of the kind
@@ -388,7 +389,7 @@ class Inspector:
             self._task(node.lineno, function, args, given, open_ended)
             return UNKNOWN
         if isinstance(function, type) and function.__module__.startswith("atacal"):
-            return _Object(dotted.split(".")[-1] if dotted else function.__name__, function)
+            return Made(dotted.split(".")[-1] if dotted else function.__name__, function)
         if getattr(function, "__module__", "") and str(function.__module__).startswith("atacal.scripts."):
             self.calls += 1
             self._function(node.lineno, dotted, function, args, given, open_ended)
@@ -407,7 +408,7 @@ class Inspector:
                 if why is not None:
                     self._issue(line, "parameter", f"{task.__name__}({name}=...)", why.split(") ", 1)[-1], stops=True)
                 continue
-            choices = _choices(task).get(name)
+            choices = choices_of(task).get(name)
             if choices and isinstance(value, str) and value and value not in choices:
                 possible = ", ".join(choices)
                 text = f"is not available; possible are {possible}"
@@ -481,105 +482,3 @@ class Inspector:
 
     def _issue(self, line: int, kind: str, what: str, text: str, *, stops: bool) -> None:
         self.issues.append(Issue(line, kind, what, text, stops, self._file))
-
-
-def _issue_kind(kind: str, name: str) -> str:
-    if kind == "utility" or name.startswith(("aU.", "es.")):
-        return "utility"
-    if kind == "pipeline":
-        return "pipeline"
-    return "tool" if "." in name else "task"
-
-
-def _method_of(owner: _Object, name: str) -> Any:
-    """Find a method of an object of a class, without making one."""
-    for cls in owner.cls.__mro__:
-        if name in vars(cls):
-            return (
-                getattr(owner.cls, name, UNKNOWN)
-                if isinstance(vars(cls)[name], (staticmethod, classmethod))
-                else _Bound(getattr(owner.cls, name))
-            )
-    fallback = getattr(owner.cls, "__getattr__", None)
-    if fallback is None:
-        return UNKNOWN
-    try:
-        return fallback(owner, name)
-    except (AttributeError, AtacalError):
-        return Missing(f"{owner.name}.{name}", "data", Ledger())
-
-
-class _Bound:
-    """A method of an object that was not made: its signature without ``self``."""
-
-    def __init__(self, function: Any) -> None:
-        self.__module__ = str(getattr(function, "__module__", ""))
-        try:
-            signature = inspect.signature(function)
-            self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
-        except (ValueError, TypeError):
-            self.__signature__ = inspect.Signature()
-
-    def __call__(self) -> None:
-        """Not called: only its signature is looked at."""
-
-
-@cache
-def _found(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def _choices(task: CasaTask) -> dict[str, list[str]]:
-    """Read the only possible values of a task's parameters from its docstring: ``gaintype : {'G', 'T', 'K'}``."""
-    out: dict[str, list[str]] = {}
-    for match in _CHOICES.finditer(inspect.cleandoc(task.__doc__ or "")):
-        try:
-            values = [str(v) for v in ast.literal_eval(f"[{match['choices']}]")]
-        except (ValueError, SyntaxError):
-            continue
-        out |= {name.strip(): values for name in match["names"].split(",")}
-    return out
-
-
-def _dotted(node: ast.expr) -> str:
-    """Write ``os.path.exists`` of a tree; empty if it is no plain name."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        owner = _dotted(node.value)
-        return f"{owner}.{node.attr}" if owner else ""
-    return ""
-
-
-def _looked_for(tree: ast.AST) -> set[str]:
-    """Find names that a script asks for before it uses them: ``if 'USEMS' in globals()``."""
-    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {text for text in texts if isinstance(text, str) and text.isidentifier()}
-
-
-def _assigned(tree: ast.AST) -> set[str]:
-    return set(_stored(tree))
-
-
-def _stored(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            yield node.name
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from (a.asname or a.name.split(".")[0] for a in node.names)
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            yield node.name
-        elif isinstance(node, ast.Global):
-            yield from node.names
-
-
-def _catches_imports(handler: ast.ExceptHandler) -> bool:
-    names = {n.id for n in ast.walk(handler.type) if isinstance(n, ast.Name)} if handler.type else set()
-    return handler.type is None or bool(names & {"ImportError", "ModuleNotFoundError", "Exception", "NameError"})
