@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,11 @@ def test_bad_arguments_change_nothing(clean: Path, what: dict[str, Any], error: 
     with pytest.raises(error):
         run(clean, **what)
     assert not any(cell.any() for cell in Rows(clean).flag)
+
+
+def test_commands_without_data_are_one_warning(clean, caplog):
+    commands = [f"mode='manual' antenna='{day}' timerange='1999/01/0{day}/00:00:00~00:00:01'" for day in range(1, 6)]
+    flagdata(str(clean), mode="list", inpfile=[*commands, "mode='manual' scan='1'"], flagbackup=False)
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warning.startswith("5 of 6 flag commands match no data: mode='manual' antenna='1' timerange='1999/01/01")
+    assert warning.endswith("; and 3 more")

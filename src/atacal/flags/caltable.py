@@ -157,6 +157,7 @@ def _prepare(rows: Any, outcome: engine.Outcome, *, alone: bool) -> Any:
     function, names = split_expression(command.correlation)
     task = engine.prepare(rows, _of_all_elements(outcome, function), alone=alone)
     if task is None:
+        outcome.matched = False
         return None
     task.outcome = outcome
     names_antennas = command.selection.antenna.strip()

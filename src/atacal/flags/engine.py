@@ -20,6 +20,7 @@ from atacal.ms.selected import Selected
 from atacal.ms.selection import Selection, select
 from atacal.ms.stream import Block, stream
 from atacal.ms.transaction import real_name
+from atacal.results import LISTING
 
 if TYPE_CHECKING:
     from atacal.flags.extend import Extend
@@ -132,7 +133,7 @@ def prepare(ms: MeasurementSet, outcome: Outcome, *, alone: bool) -> Task | None
     except EmptySelection as error:
         if alone:
             raise
-        _log.warning("Flag command %s matches nothing: %s", command.short(), shortened(real_name(str(error))))
+        _log.log(LISTING, "Flag command %s matches nothing: %s", command.short(), shortened(real_name(str(error))))
         outcome.matched = False
         return None
     # a feed selection cuts runs of rows into pieces: every other one keeps or drops whole runs

@@ -10,7 +10,7 @@ from typing import Any
 
 from atacal.errors import EmptySelection
 from atacal.flags.backup import backup
-from atacal.flags.commands import Command, merged
+from atacal.flags.commands import Command, merged, shortened
 from atacal.flags.engine import Outcome
 from atacal.ms._tables import opened
 from atacal.ms.measurement_set import MeasurementSet
@@ -70,10 +70,21 @@ def run(
         if not write and len(stages) > 1:  # what comes later looks at what came before
             return _tried(path, commands)
         outcomes = _run_stages(path, stages, write=write, ready=ready, alone=len(commands) == 1)
+    _tell_unmatched(outcomes)
     for outcome in outcomes:
         if outcome.matched and outcome.summary is None:
             _say(outcome, write=write)
     return [o.summary for o in outcomes if o.summary is not None]
+
+
+def _tell_unmatched(outcomes: Sequence[Outcome]) -> None:
+    """Warn once of all commands that match no data; the log file has each with the reason."""
+    unmatched = [o.command for o in outcomes if not o.matched]
+    if not unmatched:
+        return
+    first = "; ".join(shortened(str(command), 100) for command in unmatched[:2])
+    more = f"; and {len(unmatched) - 2} more" if len(unmatched) > 2 else ""
+    _log.warning("%d of %d flag commands match no data: %s%s", len(unmatched), len(outcomes), first, more)
 
 
 def _stages(commands: Sequence[Command]) -> list[list[Command]]:
