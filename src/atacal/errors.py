@@ -14,6 +14,10 @@ class ArgumentError(AtacalError, ValueError):
     """A task argument has a value that the task cannot take."""
 
 
+class NoFlagCommands(ArgumentError):
+    """A list of flag commands is empty, or has none of those asked for."""
+
+
 class NoSuchTable(AtacalError, FileNotFoundError):
     """A MeasurementSet or calibration table is not where it was said to be."""
 

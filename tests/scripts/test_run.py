@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,6 +220,17 @@ def test_what_is_not_supported_is_left_out_or_stops(folder):
         (2, "aU.noSuchPlot()"),
     ]
     assert run("s.py", skip_unsupported=True).exit_code == 3
+
+
+@pytest.mark.parametrize(("casa", "written"), [("5.1.1", "False"), ("6.5.4", "")])
+def test_data_without_flag_commands(folder, sim_original, casa, written):
+    """CASA 6 raises; a script for an older one went on, with nothing to flag."""
+    shutil.copytree(sim_original, "X.ms")
+    Path("s.py").write_text("x = flagcmd('X.ms', inpmode='table', useapplied=True)\nopen('out', 'w').write(repr(x))\n")
+    result = run("s.py", casa_version=casa)
+    assert result.exit_code == (0 if written else 1)
+    assert ("no such flag command" in result.error) != bool(written)
+    assert (Path("out").read_text() if written else "") == written
 
 
 def test_scripts_run_by_scripts(folder):

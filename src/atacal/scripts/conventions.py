@@ -4,6 +4,7 @@
   it (scripts of CASA 4.1: ``setjy(vis, field, spw, fluxdensity=[flux, 0, 0, 0])``).
 - fluxscale before 4.3: its lines in the log had no ``(freq=...)``; scripts of then read flux densities with an
   expression that does not allow for it.
+- flagcmd before 6: data without flag commands were an error that a script went on after. There is nothing to flag.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from atacal.errors import NoFlagCommands
 from atacal.scripts.casa_version import CasaVersion
 
 log = logging.getLogger("atacal")
 
 CHANGED = CasaVersion((4, 3, 0, 0))
+RAISES = CasaVersion((6, 0, 0, 0))
+"""From here on errors of tasks end a script."""
 _FREQUENCY = re.compile(r"(Flux density for .+ in SpW=\d+) \(freq=[^)]*\)")
 
 
@@ -42,6 +46,14 @@ def as_then(task: str, arguments: Mapping[str, Any], version: CasaVersion) -> di
         log.info("setjy: fluxdensity is given: standard='manual', as it was in CASA before %s", CHANGED)
         out["standard"] = "manual"
     return out
+
+
+def goes_on_after(error: Exception, version: CasaVersion) -> bool:
+    """Whether a script for a CASA can go on after a task's error, as nothing is lost by it; it is a warning then."""
+    if not isinstance(error, NoFlagCommands) or version >= RAISES:
+        return False
+    log.warning("%s; nothing is flagged, and the script goes on, as in CASA before %s", error, RAISES)
+    return True
 
 
 def _positive(value: Any) -> bool:

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from atacal.errors import AtacalError
+from atacal.errors import AtacalError, NoFlagCommands
 from atacal.scripts import py2, py2_modules, steps
 from atacal.scripts._layout import SHELL_CALL
 from atacal.scripts.casa_names import kind_of
 from atacal.scripts.casa_task import CasaTask
-from atacal.scripts.conventions import as_then
+from atacal.scripts.conventions import as_then, goes_on_after
 from atacal.scripts.dry import DryRun, DryTool
 from atacal.scripts.guard import Guard
 from atacal.scripts.missing import Ledger
@@ -107,7 +107,12 @@ class Engine:
         for what, names in (("write", files.makes), ("change", files.changes)):
             for name in names:
                 self.guard.require_inside(name, f"{what} (by {task.__name__})")
-        return task.run(arguments)
+        try:
+            return task.run(arguments)
+        except NoFlagCommands as error:
+            if not goes_on_after(error, self.names.version):
+                raise
+            return False
 
     def execfile(self, path: Any, variables: dict[str, Any] | None = None, local: Any = None) -> None:
         """Python 2's (and CASA's) execfile, for scripts of Python 2 and 3."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from atacal.errors import ArgumentError
+from atacal.errors import ArgumentError, NoFlagCommands
 
 _log = logging.getLogger("atacal")
 _ACTIONS = ("list", "apply", "unapply", "plot", "clear", "extract")
@@ -150,7 +150,7 @@ def _entries(given: Mapping[str, Any], caltable: bool) -> list[Any]:
         entries = [entry.padded(tbuff) for entry in entries] if tbuff else entries
     if not entries:
         more = "; useapplied=True takes those, too, that were applied before" if inpmode == "table" else ""
-        raise ArgumentError(f"flagcmd: {inpfile or given['vis']} has no such flag command{more}")
+        raise NoFlagCommands(f"flagcmd: {inpfile or given['vis']} has no such flag command{more}")
     return entries
 
 
