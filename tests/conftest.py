@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ from hypothesis import settings
 
 settings.register_profile("atacal", deadline=None)  # a busy machine is no failure
 settings.load_profile("atacal")
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Iterator[None]:
+    """Take back what a test does to the logger: the command line and scripts give it handlers of their own."""
+    logger = logging.getLogger("atacal")
+    before = logger.handlers[:], logger.filters[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.filters[:], logger.propagate = before[0], before[1], before[3]
+    logger.setLevel(before[2])
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,7 @@ def test_bandpass_and_tsys(table):
         wide[spw] = replace(s, param=param.astype(np.complex64), **one, **extra)
         tsys = np.full(shape, 80, np.float32)
         tsys[0, 6] = 400
+        tsys[0, 2, :, 0] *= 1 + 0.3 * np.sin(np.linspace(0, 9, 64))  # a standing wave
         hot[spw] = replace(s, param=tsys, **one, **extra)
     names = [a.name for a in table.antennas]
     rows, marks = bandpass_numbers(replace(table, kind="B Jones", spws=spws, solutions=wide), "bandpass")
@@ -138,8 +139,11 @@ def test_bandpass_and_tsys(table):
     assert all(r.values["delay [ps]"] == pytest.approx(300, abs=3) for r in delayed)
     assert {m.subject.split()[0]: m.text.split()[0] for m in marks} == {names[1]: "phase", names[3]: "channels"}
     rows, marks = tsys_numbers(replace(table, kind="B TSYS", par_type="Float", spws=spws, solutions=hot), "tsys")
-    assert {m.subject.split()[0] for m in marks} == {names[6]}
-    assert marks[0].severity == pytest.approx(400 / 80 / 2)
+    hot_marks, waves = [m for m in marks if " K " in m.text], [m for m in marks if "rms" in m.text]
+    assert {m.subject.split()[0] for m in hot_marks} == {names[6]}
+    assert hot_marks[0].severity == pytest.approx(400 / 80 / 2)
+    assert [m.subject for m in waves] == [f"{names[2]} spw {', '.join(map(str, sorted(hot)))}"]
+    assert waves[0].severity == pytest.approx(0.18 / 0.1, rel=0.05)  # 0.3/sqrt(2), less what a line takes of it
 
 
 def test_notes_of_the_water(table, tmp_path):

@@ -77,8 +77,14 @@ class TableSelection:
 
     def describe(self) -> str:
         """Return what a title should say of it."""
-        parts = [f"{f.name} {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name).strip()]
-        return ", ".join(parts)
+        given = {f.name: getattr(self, f.name).strip() for f in fields(self)}
+        return ", ".join(f"{name} {_brief(text)}" for name, text in given.items() if text)
+
+
+def _brief(text: str, most: int = 60) -> str:
+    """Put the number of its parts in the place of a long selection."""
+    begun = text[:20].rpartition(",")[0] or text[: most - 10]
+    return text if len(text) <= most else f"{begun}... ({text.count(',') + 1})"
 
 
 @dataclass(eq=False)

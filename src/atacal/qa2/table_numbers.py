@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from atacal.qa2.marks import Mark
 
 TSYS_RATIO = 2.0
 """An antenna's Tsys over the median of the antennas (the pipeline's nmedian)."""
+TSYS_SHAPE = 0.1
+"""Scatter of an antenna's Tsys spectrum, over that of the antennas, about a straight line."""
+_SHAPE_CHANNELS = 8
 FLAGGED = 0.3
 """Flagged part of an antenna's solutions; all of them is three times as serious."""
 SLOPE_DEG = 180.0
@@ -100,7 +105,8 @@ def tsys_numbers(table: CalTable, section: str) -> tuple[list[Row], list[Mark]]:
     """Return each antenna's median system temperature [K] by spw and polarisation, and what is unusual."""
     names, pols = antenna_names(table), pol_names(table)
     values: dict[str, dict[str, float]] = {n: {} for n in names}
-    marks = []
+    marks: list[Mark] = []
+    shapes: dict[int, NDArray[np.float64]] = {}
     for spw, s in sorted(table.solutions.items()):
         good = ~s.flag & (s.param > 0)
         medians = np.full((len(names), s.param.shape[3]), np.nan)
@@ -116,7 +122,49 @@ def tsys_numbers(table: CalTable, section: str) -> tuple[list[Row], list[Mark]]:
             if top > TSYS_RATIO * typical:
                 text = f"system temperature {top:.0f} K where the antennas' median is {typical:.0f} K"
                 marks.append(Mark(float(top / typical / TSYS_RATIO), section, f"{name} spw {spw}", text))
-    return [Row(n, v) for n, v in values.items()], marks
+        shapes[spw] = _shape_scatter(s.param, good)
+    return [Row(n, v) for n, v in values.items()], marks + _shape_marks(names, shapes, section)
+
+
+def _shape_marks(names: list[str], shapes: dict[int, NDArray[np.float64]], section: str) -> list[Mark]:
+    marks = []
+    for antenna, name in enumerate(names):
+        off = {spw: float(scatter[antenna]) for spw, scatter in shapes.items() if scatter[antenna] > TSYS_SHAPE}
+        if off:
+            worst = max(off.values())
+            text = f"spectrum of the system temperature off that of the antennas by {100 * worst:.0f} % rms"
+            marks.append(Mark(worst / TSYS_SHAPE, section, f"{name} spw {', '.join(map(str, off))}", text))
+    return marks
+
+
+def _shape_scatter(tsys: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much each antenna's spectrum, over the median of the antennas', scatters about a straight line.
+
+    Parameters
+    ----------
+    tsys, good : (slot, antenna, chan, pol)
+
+    Returns
+    -------
+    float64 (antenna,)
+        The worst polarisation's; nan where there is nothing to compare.
+    """
+    values = np.where(good, tsys, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # antennas and channels without any value
+        spectra = np.nanmedian(values, axis=0)
+        ratio = spectra / np.nanmedian(spectra, axis=0)
+    out = np.full(spectra.shape[0], np.nan)
+    at = np.linspace(-1.0, 1.0, spectra.shape[1])
+    for antenna in range(spectra.shape[0]):
+        for pol in range(spectra.shape[2]):
+            mine = ratio[antenna, :, pol]
+            keep = np.isfinite(mine)
+            if keep.sum() >= _SHAPE_CHANNELS:
+                flat = mine[keep] / np.median(mine[keep])
+                line = np.polynomial.Polynomial.fit(at[keep], flat, 1)
+                out[antenna] = np.fmax(out[antenna], np.std(flat - line(at[keep])))
+    return out
 
 
 def bandpass_numbers(table: CalTable, section: str) -> tuple[list[Row], list[Mark]]:
