@@ -11,6 +11,8 @@ import pytest
 
 from atacal import cli
 from atacal.caltables.disk import read_caltable
+from atacal.errors import InvalidTable
+from atacal.ms._tables import open_table
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.simulate import simulate
 from atacal.tasks import gaincal, split
@@ -422,3 +424,14 @@ class TestShapes:
             said = failing(*words.split())
             assert "XY" in said or "parallel" in said or "correlation" in said
         assert tree(tmp_path) == before
+
+
+def test_data_that_casa_left_in_the_asdm(monkeypatch, sim_original):
+    """An MS of CASA's importasdm(lazy=True) needs a storage manager that is in CASA only."""
+
+    def refuses(*_args, **_options):
+        raise RuntimeError("Shared library asdmstman not found in CASACORE_LDPATH or (DY)LD_LIBRARY_PATH")
+
+    monkeypatch.setattr("casacore.tables.table", refuses)
+    with pytest.raises(InvalidTable, match=r"still in the ASDM.*lazy=True"):
+        open_table(sim_original)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from atacal.cli import run as command_line
+from atacal.scripts import run
 from atacal.scripts.check import check_script
 from atacal.scripts.source import script_from
 
@@ -99,3 +100,18 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     answer = json.loads(capsys.readouterr().out)
     assert (answer["python"], answer["unsupported"][0]["line"]) == (2, 3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["s.py"]
+
+
+def test_what_would_be_refused_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("s.py").write_text(
+        "os.system('rm -rf here')\nos.system('rm -rf ../other')\nos.system('for f in *; do rm $f; done')\n"
+        "os.system('rm -rf ' + open('x').read())\nos.remove('/etc/hosts')\nos.remove('here')\n"
+    )
+    result = run("s.py", check=True)
+    outside = f"would be refused: outside of {tmp_path}"
+    notes = [c.note for c in result.commands]
+    assert (notes[0], notes[1]) == ("", outside)
+    assert "cannot be checked" in notes[2]
+    assert "outside" not in notes[3]
+    assert [d.note for d in result.deletions] == [outside, ""]

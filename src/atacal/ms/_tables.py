@@ -94,6 +94,11 @@ def open_table(path: str | os.PathLike[str], *, writable: bool = False, to_hold:
         message = str(error)
         if re.search(r"\block", message, re.IGNORECASE):
             raise TableLocked(f"{name} is locked by another process: {message}") from error
+        if "asdmstman" in message:
+            message = (
+                "its data are still in the ASDM, where CASA's importasdm leaves them with lazy=True; import the ASDM "
+                "with atacal importasdm, or again with lazy=False"
+            )
         raise InvalidTable(f"{name} cannot be opened: {message}") from error
     return tab
 

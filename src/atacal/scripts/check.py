@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from atacal.scripts.guard import Guard, Refused
 from atacal.scripts.source import Script
 from atacal.scripts.steps import find_steps, ranges
 
@@ -100,7 +103,7 @@ class CheckResult:
         lines += _section("not supported, and the run would stop there", [_issue(i) for i in stopping])
         lines += _section("not supported, and would be left out", [_issue(i) for i in leaving])
         if not self.unsupported:
-            lines.append(f"all of its {self.calls} calls are supported")
+            lines.append(f"all of its {self.calls} calls are supported" if self.calls else "it calls nothing of CASA's")
         lines += _section("shell commands", [_command(c) for c in self.commands])
         lines += _section("deletes or moves", [_command(c) for c in self.deletions])
         lines += _section("runs other scripts", [_command(c) for c in self.runs])
@@ -130,6 +133,37 @@ def check_script(script: Script) -> CheckResult:
         ranges(found.numbers) if found.steps else "", unsupported, inspector.commands, inspector.deletions,
         inspector.runs, inspector.calls,
     )  # fmt: skip
+
+
+def with_refusals(result: CheckResult, guard: Guard, folder: str) -> CheckResult:
+    """Note at commands and deletions that are known beforehand whether a run in a folder would refuse them."""
+
+    def noted(command: Command, try_it: Callable[[str], None]) -> Command:
+        if "<" in command.command:
+            return command
+        try:
+            try_it(command.command)
+        except Refused as error:
+            why = f"outside of {guard.root}" if "outside of" in str(error) else str(error)
+            return replace(command, note="; ".join(filter(None, (command.note, f"would be refused: {why}"))))
+        return command
+
+    def delete(call: str) -> None:
+        for path in _paths(call):
+            guard.require_inside(os.path.join(folder, path), "delete or move", follow=False)
+
+    commands = [noted(c, lambda text: guard.check_command(text, folder)) for c in result.commands]
+    return replace(result, commands=commands, deletions=[noted(c, delete) for c in result.deletions])
+
+
+def _paths(call: str) -> list[str]:
+    """Return the texts among the arguments of a call."""
+    try:
+        tree = ast.parse(call, mode="eval").body
+    except SyntaxError:
+        return []
+    values = [a.value for a in tree.args if isinstance(a, ast.Constant)] if isinstance(tree, ast.Call) else []
+    return [v for v in values if isinstance(v, str)]
 
 
 def _section(title: str, items: list[str]) -> list[str]:

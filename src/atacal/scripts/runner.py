@@ -20,7 +20,8 @@ from atacal import progress, results
 from atacal.errors import ArgumentError
 from atacal.memory import current_limit
 from atacal.scripts._processes import descendants, kill
-from atacal.scripts.check import CheckResult, check_script
+from atacal.scripts.check import CheckResult, check_script, with_refusals
+from atacal.scripts.guard import Guard, cache_folders
 from atacal.scripts.plan import Outcome, RunPlan
 from atacal.scripts.record import Record
 from atacal.scripts.report import DryResult, RunResult
@@ -103,9 +104,10 @@ def run(
     if sum((check, dry_run, resume)) > 1:
         raise ArgumentError("check, dry_run and resume exclude each other")
     source = read_script(script, python=python, casa_version=casa_version)
-    if check:
-        return check_script(source)
     folder = _folder(cwd)
+    if check:
+        guard = Guard(_root(source, folder, root), list(cache_folders()), allow_shell=allow_shell)
+        return with_refusals(check_script(source), guard, str(folder))
     found = find_steps(source.plain_tree())
     selected = _selected(source, found, folder, steps, resume)
     if resume and selected == []:
