@@ -210,6 +210,15 @@ def test_exit_codes_and_variables(folder):
     assert (result.exit_code, result.error) == (1, "s.py ended itself: enough")
 
 
+def test_modules_of_the_shell_are_those_of_python_2(folder):
+    """As they are when the script imports them."""
+    Path("s.py").write_text(
+        "print string.upper('x'), string.join(['a', 'b'], '+')\nopen('out', 'w').write(os.getcwdu())\n"
+    )
+    assert run("s.py").error == ""
+    assert Path("out").read_text() == str(folder)
+
+
 def test_what_is_not_supported_is_left_out_or_stops(folder):
     Path("s.py").write_text("tclean(vis='a')\nfor i in [1, 2]: aU.noSuchPlot(i)\nx = imstat('a')\n")
     result = run("s.py")

@@ -21,7 +21,7 @@ from atacal.scripts.conventions import as_then, goes_on_after
 from atacal.scripts.dry import DryRun, DryTool
 from atacal.scripts.guard import Guard
 from atacal.scripts.missing import Ledger
-from atacal.scripts.namespace import Names
+from atacal.scripts.namespace import SHELL_MODULES, Names
 from atacal.scripts.plan import Outcome, RunPlan
 from atacal.scripts.record import Record
 from atacal.scripts.source import Script, read_script, script_from
@@ -89,6 +89,8 @@ class Engine:
 
     def _shell_variables(self) -> dict[str, Any]:
         out = self.names.shell()
+        if self.script.python == 2:
+            out |= {m: made for m in SHELL_MODULES if (made := py2_modules.module(m)) is not None}
         if self._dry is not None:
             tools = {name: DryTool(name, self._dry) for name in (*self.names.tools, "aU", "analysisUtils", "es")}
             out |= {n: t for n, t in tools.items() if n != "cu"}
