@@ -134,7 +134,7 @@ def draw_page(
         bottommost = k + columns >= len(panels)
         axes.tick_params(labelsize=small, labelbottom=bottommost or not share[0], labelleft=column == 0 or not share[1])
         if panel.name:
-            axes.set_title(panel.name, loc="left", fontsize=small + 1, fontweight="bold", pad=2.5)
+            axes.set_title(panel.name, loc="left", fontsize=small + 1, fontweight="bold", pad=2.5, y=1.0)
     _write_around(figure, page, width, height, left, right, powers)
     return figure
 
@@ -247,7 +247,7 @@ def _draw_scale(figure: Any, scale: tuple[str, list[str]], width: float, right: 
     ticks = sorted({0, (len(labels) - 1) // 2, len(labels) - 1})
     bar.set_ticks(ticks, labels=[labels[i] for i in ticks])
     axes.tick_params(labelsize=8)
-    axes.set_title(name, fontsize=9, loc="left")
+    axes.set_title(name, fontsize=9, loc="left", y=1.0)
 
 
 def limits(values: NDArray, *, margin: float = 0.04, least: float = 0.0) -> tuple[float, float]:

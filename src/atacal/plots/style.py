@@ -5,6 +5,7 @@ Figures are drawn with matplotlib's Agg and PDF canvases directly; no display an
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -70,6 +71,11 @@ def picture_path(plotfile: str | os.PathLike[str], expformat: str = "") -> Path:
     return path if ending in known else path.with_name(f"{path.name}.png")
 
 
+_saved = itertools.count(1)
+_GIVE_BACK_AFTER = 6
+"""Figures that may wait to be freed: to look for them takes a third as long as to draw one."""
+
+
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise `TableExists` if a file is there and may not be replaced, `WriteError` if its folder is not there."""
     if path.exists() and not overwrite:
@@ -89,7 +95,8 @@ def save_figure(figure: Any, path: Path, *, overwrite: bool = True) -> Path:
     form = path.suffix[1:].lower()
     metadata = {"png": {"Software": "atacal"}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    give_back()  # the figures before
+    if next(_saved) % _GIVE_BACK_AFTER == 0:
+        give_back()  # the figures before
     try:
         figure.savefig(temporary, format=form, metadata=metadata)
         os.replace(temporary, path)
