@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,10 @@ STEPS = {
     "flagdata": "flagdata {ms} --mode clip --clipminmax 0,1000 --datacolumn CORRECTED",
     "split": "split {ms} {out}/split.ms --datacolumn corrected",
     "split averaged": "split {ms} {out}/averaged.ms --datacolumn corrected --width 2 --timebin 30s --field 0",
+    "statwt": "statwt {ms} --datacolumn corrected --timebin 30s --no-flagbackup",
+    "mstransform": "mstransform {ms} {out}/lsrk.ms --datacolumn data --regridms --outframe LSRK --field 0",
+    "fixvis": "fixvis {ms} {out}/moved.ms --field 0 --phasecenter 'J2000 16h50m00 -29d40m00'",
+    "concat": "concat {ms},{out}/averaged.ms {out}/both.ms",
     "plotms": "plotms {ms} --xaxis time --yaxis amp --plotfile {out}/plot.png",
     "setjy": "setjy {ms} --standard manual --fluxdensity 1,0,0,0 --usescratch",
     "initweights": "initweights {ms} --wtmode weight --dowtsp",
@@ -158,7 +163,7 @@ def peak_mb(code: str, *words: str) -> float:
 
 
 def peak_of_command(line: str) -> float:
-    return peak_mb("import sys; from atacal.cli import run; assert run() == 0", *line.split())
+    return peak_mb("import sys; from atacal.cli import run; assert run() == 0", *shlex.split(line))
 
 
 @pytest.fixture(scope="module")

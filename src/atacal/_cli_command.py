@@ -13,7 +13,7 @@ from atacal._cli_values import FALSE, TRUE, BadValue, Kind, Param, kind_of
 from atacal.errors import ArgumentError
 from atacal.memory import DEFAULT_LIMIT, memory_limit, parse_size
 
-PATHS = frozenset({"vis", "ms", "path", "caltable", "fluxtable", "outputvis", "xmlfile", "out", "output"})
+PATHS = frozenset({"vis", "ms", "path", "caltable", "fluxtable", "outputvis", "concatvis", "xmlfile", "out", "output"})
 """Leading parameters of these names may be given without their option's name, in the order of the signature."""
 
 SHARED = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -129,12 +130,17 @@ CASES = {
     "clearcal, virtual": (with_virtual_model, "clearcal X.ms"),
     "delmod scr": (with_model_column, "delmod X.ms --scr"),
     "delmod otf": (with_virtual_model, "delmod X.ms"),
+    "statwt": (nothing, "statwt X.ms --datacolumn data --no-flagbackup"),
+    "fixplanets": (nothing, "fixplanets X.ms --field 0 --fixuvw --direction 'J2000 15h00m00 -20d00m00'"),
+    "fixvis": (nothing, "fixvis X.ms --no-reuse"),
+    "vishead": (nothing, "vishead X.ms --mode put --hdkey observer --hdvalue someone"),
     "setjy, virtual": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3 --no-usescratch"),
     "setjy, new column": (with_virtual_model, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
     "setjy, old column": (with_model_column, "setjy X.ms --field 1 --standard manual --fluxdensity 3"),
 }
 WITHOUT_MAIN_COLUMNS = (
     "flagcmd clear", "flagmanager restore", "initweights delwtsp", "delmod scr", "delmod otf", "setjy, virtual",
+    "vishead",
 )  # fmt: skip
 
 
@@ -191,7 +197,7 @@ def test_killed_before_the_end_all_is_as_it_was(small, tree, caplog, monkeypatch
     prepare(small)
     before = tree(small)
     monkeypatch.chdir(small.parent)
-    killed(point, *words.split())
+    killed(point, *shlex.split(words))
     if case in IN_PLACE:
         assert tree(small) != before
     else:
@@ -219,10 +225,10 @@ def test_killed_at_the_very_end_the_next_run_completes_it(
             extra, reference.parent
         )
     monkeypatch.chdir(reference.parent)
-    assert cli.run(words.split()) == 0
+    assert cli.run(shlex.split(words)) == 0
     logging.getLogger("atacal").propagate = True  # the command line has taken it over
     monkeypatch.chdir(small.parent)
-    killed(point, *words.split())
+    killed(point, *shlex.split(words))
     with caplog.at_level(logging.WARNING, "atacal"):
         MeasurementSet(small).close()
     assert f"an earlier {words.split()[0]} was killed at its very end; its changes are now complete" in caplog.text
