@@ -112,6 +112,17 @@ def test_what_would_be_refused_is_said(tmp_path, monkeypatch):
     outside = f"would be refused: outside of {tmp_path}"
     notes = [c.note for c in result.commands]
     assert (notes[0], notes[1]) == ("", outside)
-    assert "cannot be checked" in notes[2]
+    assert notes[2].startswith("refused: ")
+    assert "would be" not in notes[2]
     assert "outside" not in notes[3]
     assert [d.note for d in result.deletions] == [outside, ""]
+
+
+def test_a_script_that_changes_its_folder_may_go_back(tmp_path, monkeypatch):
+    """What it deletes by a path from the root is told, not what it deletes by one from where it is then."""
+    monkeypatch.chdir(tmp_path)
+    Path("s.py").write_text("os.chdir('x')\nos.system('rm -rf ../a')\nos.remove('../b')\nos.system('rm -rf /etc/c')\n")
+    result = run("s.py", check=True)
+    outside = f"would be refused: outside of {tmp_path}"
+    assert [c.note for c in result.commands] == ["", outside]
+    assert [d.note for d in result.deletions] == [""]

@@ -7,9 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from atacal.scripts._static import LONGEST, UNKNOWN
 from atacal.scripts.guard import Guard, Refused
 from atacal.scripts.source import Script
 from atacal.scripts.steps import find_steps, ranges
+
+_DEEP = 9
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class CheckResult:
         Scripts that it runs in its turn.
     calls : int
         Calls of CASA's tasks, tools and of analysisUtils that were looked at.
+    changes_folder : bool
+        Whether it goes to another folder while it runs.
     """
 
     script: str
@@ -92,6 +97,7 @@ class CheckResult:
     deletions: list[Command] = field(default_factory=list)
     runs: list[Command] = field(default_factory=list)
     calls: int = 0
+    changes_folder: bool = False
 
     def __str__(self) -> str:
         lines = [
@@ -131,21 +137,25 @@ def check_script(script: Script) -> CheckResult:
     return CheckResult(
         str(script.path), int(bool(unsupported)), script.python, script.why_python, str(script.casa_version),
         ranges(found.numbers) if found.steps else "", unsupported, inspector.commands, inspector.deletions,
-        inspector.runs, inspector.calls,
+        inspector.runs, inspector.calls, inspector.changes_folder,
     )  # fmt: skip
 
 
 def with_refusals(result: CheckResult, guard: Guard, folder: str) -> CheckResult:
-    """Note at commands and deletions that are known beforehand whether a run in a folder would refuse them."""
+    """Note at commands and deletions that are known beforehand whether a run in a folder would refuse them.
+
+    A script that changes its folder is given the benefit of the doubt: its ``..`` may lead anywhere inside.
+    """
+    if result.changes_folder:
+        folder = os.path.join(folder, *["_"] * _DEEP)
 
     def noted(command: Command, try_it: Callable[[str], None]) -> Command:
-        if "<" in command.command:
-            return command
+        if command.note or repr(UNKNOWN) in command.command or len(command.command) >= LONGEST:
+            return command  # not known, or told already
         try:
             try_it(command.command)
-        except Refused as error:
-            why = f"outside of {guard.root}" if "outside of" in str(error) else str(error)
-            return replace(command, note="; ".join(filter(None, (command.note, f"would be refused: {why}"))))
+        except Refused:
+            return replace(command, note=f"would be refused: outside of {guard.root}")
         return command
 
     def delete(call: str) -> None:

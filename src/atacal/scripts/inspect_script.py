@@ -80,6 +80,7 @@ class Inspector:
         self.deletions: list[Command] = []
         self.runs: list[Command] = []
         self.calls = 0
+        self.changes_folder = False
         self._names = names or Names(_Shell(), Ledger(), script.casa_version)
         self._known: dict[str, Any] = self._names.shell()
         self._own: set[str] = set()
@@ -343,6 +344,8 @@ class Inspector:
         open_ended = None in keywords or any(isinstance(a, ast.Starred) for a in node.args)
         given = {k: v for k, v in keywords.items() if k is not None}
         dotted = dotted_name(node.func)
+        if dotted == "os.chdir":
+            self.changes_folder = True
         if dotted in SHELL or dotted in DELETING:
             return self._outside(dotted, args or list(given.values()), node.lineno)
         if isinstance(node.func, ast.Attribute):
@@ -450,6 +453,7 @@ class Inspector:
             self.deletions += inner.deletions
             self.runs += inner.runs
             self.calls += inner.calls
+            self.changes_folder |= inner.changes_folder
             self._own |= inner._own
         return UNKNOWN
 
