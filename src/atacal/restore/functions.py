@@ -183,25 +183,8 @@ def hifa_restoredata(
     return [restore_block(plan, Path(), importing, overwrite=plan.raw is None) for plan in plans]
 
 
-def hif_restoredata(
-    vis: str | Sequence[str] = "",
-    session: str | Sequence[str] = "",
-    products_dir: str = "../products",
-    copytoraw: bool = True,
-    rawdata_dir: str = "../rawdata",
-    lazy: bool = False,
-    bdfflags: bool = True,
-    ocorr_mode: str = "ca",
-    asis: str = ASIS,
-    pipelinemode: str = "automatic",
-    dryrun: bool = False,
-    acceptresults: bool = True,
-) -> list[Restored]:
-    """Restore execution blocks: the name of `hifa_restoredata` in older scripts."""
-    return hifa_restoredata(
-        vis, session, products_dir, copytoraw, rawdata_dir, lazy, bdfflags, ocorr_mode, asis, pipelinemode, dryrun,
-        acceptresults,
-    )  # fmt: skip
+hif_restoredata = hifa_restoredata
+"""Its name in older scripts."""
 
 
 def h_restoredata(
@@ -219,10 +202,7 @@ def h_restoredata(
     acceptresults: bool = True,
 ) -> list[Restored]:
     """Restore execution blocks: as `hifa_restoredata`, but no table of the ASDM is kept as it is."""
-    return hifa_restoredata(
-        vis, session, products_dir, copytoraw, rawdata_dir, lazy, bdfflags, ocorr_mode, asis, pipelinemode, dryrun,
-        acceptresults,
-    )  # fmt: skip
+    return hifa_restoredata(**locals())
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:
