@@ -216,3 +216,4 @@ def test_commands_without_data_are_one_warning(clean, caplog):
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert warning.startswith("5 of 6 flag commands match no data: mode='manual' antenna='1' timerange='1999/01/01")
     assert warning.endswith("; and 3 more")
+    assert [r.unmatched for r in caplog.records if hasattr(r, "unmatched")] == [5]

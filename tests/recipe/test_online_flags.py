@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -108,4 +107,4 @@ def test_flags_of_slews_without_data_are_no_warnings(flagged, caplog):
     truth, plan, run, _ = flagged
     AprioriRun(run.vis, plan, SimpleNamespace(split="", listobs=""), run.summary, [], {}).flag_online()
     assert len(truth.raw["online_flags"]) > len(plan.spws)
-    assert not [r for r in caplog.records if r.levelno >= logging.WARNING and "match no data" in r.getMessage()]
+    assert not [r for r in caplog.records if hasattr(r, "unmatched")]

@@ -78,13 +78,17 @@ def run(
 
 
 def _tell_unmatched(outcomes: Sequence[Outcome]) -> None:
-    """Warn once of all commands that match no data; the log file has each with the reason."""
+    """Warn once of all commands that match no data; the log file has each with the reason.
+
+    The record has an attribute ``unmatched``, for those who expect it.
+    """
     unmatched = [o.command for o in outcomes if not o.matched]
     if not unmatched:
         return
     first = "; ".join(shortened(str(command), 100) for command in unmatched[:2])
     more = f"; and {len(unmatched) - 2} more" if len(unmatched) > 2 else ""
-    _log.warning("%d of %d flag commands match no data: %s%s", len(unmatched), len(outcomes), first, more)
+    text = "%d of %d flag commands match no data: %s%s"
+    _log.warning(text, len(unmatched), len(outcomes), first, more, extra={"unmatched": len(unmatched)})
 
 
 def _stages(commands: Sequence[Command]) -> list[list[Command]]:
