@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -103,21 +104,34 @@ def _replace_system(guard: Guard) -> None:
         text = os.fsdecode(command)
         log.info("$ %s", text)
         sys.stdout.flush()
-        # the programs are those that were checked, whatever the script does to PATH
-        shell = subprocess.Popen(["/bin/sh", "-c", text], preexec_fn=_die_hard, env=dict(os.environ, PATH=path))
+        shell = None
+        # a Ctrl-C meanwhile waits until the shell is known: else nobody would end it
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
+            try:
+                # the programs are those that were checked, whatever the script does to PATH
+                shell = subprocess.Popen(
+                    ["/bin/sh", "-c", text], preexec_fn=partial(_in_the_shell, mask), env=dict(os.environ, PATH=path)
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             code = shell.wait()
         except BaseException:
-            kill([*descendants(shell.pid), shell.pid])  # the shell's children would outlive it
-            shell.wait()
+            if shell is not None:
+                kill([*descendants(shell.pid), shell.pid])  # the shell's children would outlive it
+                shell.wait()
             raise
         return code << 8 if code >= 0 else -code
 
     os.system = system
 
 
-def _die_hard() -> None:
+def _in_the_shell(mask: set[int | signal.Signals]) -> None:
+    """Set up the shell's process: it ends with this one, and signals do to it what they do to any program."""
     die_with_parent(signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
