@@ -10,11 +10,12 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "atacal"
 FLOORS = [
     {"scripts"},
+    {"pipeline"},
     {"recipe", "restore", "qa2"},
     {"tasks"},
-    {"calibrater", "apply", "asdm", "flags", "flux", "plots", "simulate", "wvr"},
+    {"calibrater", "apply", "asdm", "flags", "flux", "images", "plots", "simulate", "wvr"},
     {"caltables", "atmosphere"},
-    {"solve", "jones"},
+    {"solve", "jones", "heuristics"},
     {"ms"},
 ]
 """Rooms from the top floor down: a room may import from the floors below it, and from itself."""

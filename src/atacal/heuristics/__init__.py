@@ -1,0 +1,1 @@
+"""What a pipeline decides, as pure functions of arrays; nothing here touches a disk."""

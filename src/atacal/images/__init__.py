@@ -1,0 +1,1 @@
+"""Images of calibrators and targets: weights, gridding, CLEAN, beam, statistics, FITS."""

@@ -1,0 +1,1 @@
+"""The pipeline: stages, the context that lasts between them, the run directory, export."""
