@@ -101,6 +101,10 @@ class RestoreError(AtacalError):
     """A delivered ALMA directory lacks a piece that restoring needs, or has one that cannot be read."""
 
 
+class PipelineError(AtacalError):
+    """A run of the pipeline cannot go on: its directory, its input or its recipe is not what it should be."""
+
+
 class ToolError(AtacalError, RuntimeError):
     """A method of one of CASA's tools cannot do what a script asks of it."""
 

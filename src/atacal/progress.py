@@ -24,6 +24,11 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def is_quiet() -> bool:
+    """Whether somebody asked for quiet."""
+    return _quiet
+
+
 def enabled() -> bool:
     """Whether bars are drawn: standard error is a terminal and nobody asked for quiet."""
     return not _quiet and sys.stderr is not None and sys.stderr.isatty()

@@ -83,7 +83,7 @@ def choose_model(ms: MeasurementSet, roles: Roles, *, given: bool, raw: bool, ca
     if body is not None:
         planet(body, float(ms.runs.time[ms.runs.field == roles.flux[0]].min()) / 86400.0)  # it is known at that time
         return FluxModel("body", f"{body}, a disc by {STANDARD}")
-    spectra = {f: _observatory(ms, name) for f, name in zip(roles.flux, names, strict=True)}
+    spectra = {f: observatory_spectrum(ms.path, name) for f, name in zip(roles.flux, names, strict=True)}
     if all(spectra.values()):
         log.warning(
             "The flux density of %s is taken from the ASDM's Source table; it can be months old. "
@@ -139,9 +139,9 @@ def _has_model(ms: MeasurementSet, roles: Roles) -> bool:
     return all(f in virtual for f in roles.flux)
 
 
-def _observatory(ms: MeasurementSet, name: str) -> tuple[tuple[float, float, float], ...]:
-    """Return flux densities (Stokes I) and relative errors that the ASDM's Source table has for a source."""
-    path = Path(ms.path) / "ASDM_SOURCE"
+def observatory_spectrum(vis: Path, name: str) -> tuple[tuple[float, float, float], ...]:
+    """Return (frequency [Hz], flux density [Jy], relative error) of a source in the ASDM's Source table."""
+    path = Path(vis) / "ASDM_SOURCE"
     if not path.is_dir():
         return ()
     found: dict[float, tuple[float, float]] = {}

@@ -1,0 +1,266 @@
+"""What a stage works with: an execution block, its context, and the means to do things that are written down."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from atacal.heuristics.scores import Recipe
+from atacal.pipeline.callibrary import Applied, CalLibrary, Unit, arguments
+from atacal.pipeline.charts import Chart, write_chart
+from atacal.pipeline.facts import Facts, read_facts
+from atacal.pipeline.ledger import flag_causes, flag_commands
+from atacal.pipeline.results import FlagCause, Outcome
+
+CALTABLES, STAGES = "caltables", "stages"
+
+
+def stage_folder(number: int, task: str) -> str:
+    """Return a stage's folder, relative to the run directory: ``stages/13-hifa_bandpass``."""
+    return f"{STAGES}/{number:02d}-{task}"
+
+
+class Block:
+    """An execution block in the hands of a stage.
+
+    Parameters
+    ----------
+    folder : Path
+        The run directory.
+    name : str
+        The MeasurementSet's, in the run directory: ``uid___A002_X1_X2.ms``.
+    number : int
+        The stage's.
+    task : str
+    recipe : {'today', 'cycle4'}
+    context : dict
+        What the stages before have set, of this block.
+
+    Attributes
+    ----------
+    out : Outcome
+        What the stage finds and does.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, number: int, task: str, recipe: Recipe, context: Mapping[str, Any]
+    ) -> None:
+        self.folder, self.name, self.number, self.task, self.recipe = folder, name, number, task, recipe
+        self.context: dict[str, Any] = dict(context)
+        self.out = Outcome()
+
+    @property
+    def vis(self) -> Path:
+        """The MeasurementSet."""
+        return self.folder / self.name
+
+    @property
+    def stem(self) -> str:
+        """The block's name without ``.ms``."""
+        return self.name.removesuffix(".ms")
+
+    @cached_property
+    def facts(self) -> Facts:
+        return read_facts(self.vis)
+
+    @property
+    def cycle4(self) -> bool:
+        return self.recipe == "cycle4"
+
+    @property
+    def library(self) -> CalLibrary:
+        """The tables registered so far, in this stage as well."""
+        return CalLibrary.of(self.out.sets.get("applied", self.context.get("applied", [])))
+
+    @property
+    def refants(self) -> list[str]:
+        """Reference antennas, best first; empty before they are chosen."""
+        return list(self.out.sets.get("refants", self.context.get("refants", [])))
+
+    @property
+    def refant(self) -> str:
+        """The reference antennas as an argument."""
+        return ",".join(self.refants)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what the context holds under a name, after what this stage has set."""
+        return self.out.sets.get(name, self.context.get(name, default))
+
+    def set(self, name: str, value: Any) -> None:
+        """Put a plain value into the context."""
+        self.out.sets[name] = value
+
+    def path(self, relative: str) -> Path:
+        """Return a path in the run directory."""
+        return self.folder / relative
+
+    def caltable(self, words: str) -> str:
+        """Name a table, as the pipeline does, relative to the run directory.
+
+        ``caltable("solintinf.bcal")`` is ``caltables/X.ms.hifa_bandpass.s13.solintinf.bcal.tbl``.
+        """
+        (self.folder / CALTABLES).mkdir(exist_ok=True)
+        return f"{CALTABLES}/{self.name}.{self.task}.s{self.number:02d}.{words}.tbl"
+
+    def do(self, name: str, **given: Any) -> Any:
+        """Call a task of `atacal.tasks` and write the call down.
+
+        Paths in the arguments are relative to the run directory: vis, caltable, gaintable, fluxtable.
+        """
+        shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
+        self.out.calls.append(f"{name}({shown})")
+        paths = {"vis", "caltable", "gaintable", "fluxtable", "infile", "outputvis", "listfile"}
+        real = {k: self._absolute(v) if k in paths else v for k, v in given.items()}
+        return getattr(importlib.import_module("atacal.tasks"), name)(**real)
+
+    def _absolute(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [self._absolute(v) for v in value]
+        return os.fspath(self.folder / value) if value and value != "service" else value
+
+    def solve(
+        self, task: str, caltable: str, *, intents: Sequence[str], spws: Sequence[int] | None = None,
+        fields: Sequence[int] | None = None, terms: Iterable[str] | None = None, extra: Sequence[Applied] = (),
+        channels: Mapping[int, str] | None = None, register: bool = False, **given: Any,
+    ) -> list[Unit]:  # fmt: skip
+        """Solve on the data of some intents, with the registered tables of some terms applied on the fly.
+
+        Parameters
+        ----------
+        task : str
+            gaincal or bandpass.
+        caltable : str
+            Relative to the run directory (`caltable` names it). Data that different tables calibrate are solved one
+            after another into it.
+        intents : sequence of str
+        spws : sequence of int, optional
+            The science spws by default.
+        fields : sequence of int, optional
+            Only these.
+        terms : iterable of str, optional
+            Terms to apply; all by default.
+        extra : sequence of Applied
+            Tables to apply that are not registered; they replace registered ones of their terms.
+        channels : dict of spw to str, optional
+            Channels to solve on: ``{17: "48~80"}``.
+        **given
+            Other arguments of the task.
+
+        Returns
+        -------
+        list of Unit
+            What was solved; empty if there are no such data (no table is made then).
+        """
+        library = CalLibrary([*self.library.entries, *extra])
+        if terms is not None:
+            terms = {*terms, *(e.term for e in extra)}
+        units = library.units(
+            self.facts, intents, self.facts.science_spws if spws is None else spws, fields=fields, terms=terms
+        )
+        for i, unit in enumerate(units):
+            where = unit.selection()
+            if channels:
+                where["spw"] = ",".join(f"{s}:{channels[s]}" if s in channels else str(s) for s in unit.spws)
+            self.do(
+                task, vis=self.name, caltable=caltable, **where, refant=self.refant, append=i > 0,
+                **given, **arguments(unit.stack),
+            )  # fmt: skip
+        if units and caltable not in self.out.tables:
+            self.out.tables.append(caltable)
+        return units
+
+    def register(self, *entries: Applied) -> None:
+        """Register tables: from the next stage on, and in this one, they are applied."""
+        self.set("applied", CalLibrary([*self.library.entries, *entries]).plain())
+
+    def flag(
+        self, causes: Mapping[str, Sequence[str]], reasons: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    ) -> list[FlagCause]:
+        """Flag in one pass over the data, and count what each cause has flagged that was not flagged before.
+
+        Parameters
+        ----------
+        causes : dict of str to sequence of str
+            Commands of flagdata by cause, in order.
+        reasons : dict of str to sequence of dict, optional
+            The findings behind them, with their numbers.
+
+        Returns
+        -------
+        list of FlagCause
+            Also added to ``out.flags``.
+        """
+        commands = flag_commands(self.facts, causes)
+        report = self._flagdata(commands)
+        self.out.calls += [
+            f"flagdata(vis={self.name!r}, mode='list', inpfile={list(given)!r}, flagbackup=False)"
+            for given in causes.values()
+            if given
+        ]
+        found = flag_causes(self.facts, report, causes, reasons or {})
+        self.out.count_flags(found)
+        if any(causes.values()):
+            self.out.flags_changed = True
+        return found
+
+    def _flagdata(self, commands: list[str]) -> Any:
+        from atacal.tasks import flagdata
+
+        return flagdata(vis=os.fspath(self.vis), mode="list", inpfile=commands, flagbackup=False)
+
+    def chart(self, chart: Chart) -> None:
+        """Write the data behind a plot."""
+        folder = self.folder / stage_folder(self.number, self.task) / "charts" / self.name
+        path = write_chart(chart, folder)
+        self.out.charts.append(path.relative_to(self.folder).as_posix())
+
+
+class Whole:
+    """A whole run in the hands of a stage.
+
+    Attributes
+    ----------
+    folder : Path
+        The run directory.
+    blocks : list of Block
+        Those that have not failed.
+    out : Outcome
+        What the stage finds and does that concerns no single block.
+    run : Run
+    """
+
+    def __init__(
+        self, folder: Path, number: int, task: str, recipe: Recipe, context: Mapping[str, Any], blocks: list[Block],
+        mapped: Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]],
+    ) -> None:  # fmt: skip
+        self.folder, self.number, self.task, self.recipe = folder, number, task, recipe
+        self.context: dict[str, Any] = dict(context)
+        self.blocks, self._mapped = blocks, mapped
+        self.out = Outcome()
+
+    def new_block(self, name: str) -> Block:
+        """Add a block to the run."""
+        block = Block(self.folder, name, self.number, self.task, self.recipe, {})
+        self.blocks.append(block)
+        return block
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what the run's context holds under a name, after what this stage has set."""
+        return self.out.sets.get(name, self.context.get(name, default))
+
+    def set(self, name: str, value: Any) -> None:
+        """Put a plain value into the run's context."""
+        self.out.sets[name] = value
+
+    def map(self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a module's function for each tuple of arguments, side by side on the cores or the cluster there are."""
+        return self._mapped(function, items)
+
+    def chart(self, chart: Chart) -> None:
+        """Write the data behind a plot."""
+        path = write_chart(chart, self.folder / stage_folder(self.number, self.task) / "charts")
+        self.out.charts.append(path.relative_to(self.folder).as_posix())

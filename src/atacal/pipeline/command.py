@@ -1,0 +1,180 @@
+"""``atacal pipeline``: the whole recipe on raw data, without a human."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atacal.errors import ArgumentError
+from atacal.pipeline.recipes import RECIPES, recipe_of
+from atacal.pipeline.run import Run
+from atacal.pipeline.watch import JsonLines, Terminal, Watcher
+from atacal.progress import is_quiet
+from atacal.results import json_on_stdout
+
+_ENDINGS = (".asdm.sdm", ".asdm", ".sdm", ".ms")
+
+
+@dataclass(frozen=True)
+class PipelineReport:
+    """What a run has come to.
+
+    Attributes
+    ----------
+    folder : str
+        The run directory.
+    score : float or None
+        The lowest score of all stages.
+    stages : list of dict
+        number, task, score and summary of each.
+    messages : list of dict
+        Warnings and errors with the stage and the block they are of, the worst first.
+    failed : dict of str to str
+        Blocks that could not go on, and why.
+    """
+
+    folder: str
+    score: float | None
+    stages: list[dict[str, Any]]
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a block could not go on."""
+        return 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.folder}: {len(self.stages)} stages, lowest score {_shown(self.score)}"]
+        lines += [
+            f"  {m['level']}: stage {m['stage']} {m['task']}{', ' + m['block'] if m['block'] else ''}: {m['text']}"
+            + (f" ({m['advice']})" if m["advice"] else "")
+            for m in self.messages
+        ]
+        lines += [f"  {name} could not go on: {why}" for name, why in self.failed.items()]
+        return "\n".join(lines)
+
+
+def pipeline(
+    vis: list[str] | str,
+    outdir: str = "",
+    recipe: str = "today",
+    session: list[str] | str = "",
+    stages: str = "",
+    dbservice: bool = False,
+    workers: int = 0,
+    cluster: str = "",
+) -> PipelineReport:
+    """Calibrate the raw blocks of an observing unit set as ALMA's science pipeline does, and score every stage.
+
+    Everything is kept in a run directory. The same command again goes on at the first stage that is not done, or whose
+    parameters or files (flux.csv, antennapos.csv, X.flagtemplate.txt in the run directory) have changed.
+
+    Parameters
+    ----------
+    vis : str or list of str
+        ASDMs or raw MeasurementSets. MeasurementSets stay as they are: the run works on a clone.
+    outdir : str
+        The run directory; by default ``X.pipeline`` in the current directory, X the first block.
+    recipe : {'today', 'cycle4'}
+        The stages and limits of today's pipeline, or those of Cycle 4.
+    session : str or list of str
+        The session of each block.
+    stages : str
+        Do only the stages up to this one: a number or a name (``14``, ``hifa_bandpass``). Empty: all.
+    dbservice : bool
+        Ask ALMA's service for the calibrators' flux densities.
+    workers : int
+        Blocks that are worked on at a time; 0: as many as there are cores.
+    cluster : str
+        Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers do the stages.
+
+    Returns
+    -------
+    PipelineReport
+
+    Raises
+    ------
+    ArgumentError, PipelineError, AsdmError, WriteError
+    """
+    given = [vis] if isinstance(vis, (str, os.PathLike)) else list(vis)
+    if not given:
+        raise ArgumentError("vis is empty; it must name ASDMs or raw MeasurementSets")
+    chosen = recipe_of(recipe)
+    calls = _until(list(RECIPES[chosen]), stages)
+    folder = Path(outdir or f"{_stem(given[0])}.pipeline")
+    with Run(folder, recipe=chosen, workers=workers or None, cluster=cluster, watcher=_watcher(len(calls))) as run:
+        for task, parameters in calls:
+            first = (
+                {"vis": given, "session": session or (), "dbservice": dbservice} if task == "hifa_importdata" else {}
+            )
+            run.call(task, {**first, **parameters})
+        run.watcher.close()
+        return report(run)
+
+
+def report(run: Run) -> PipelineReport:
+    """Summarise a run."""
+    messages = []
+    for result in run.done:
+        for name, outcome in [*result["blocks"].items(), *([("", result["run"])] if "run" in result else [])]:
+            messages += [
+                {"stage": result["number"], "task": result["task"], "block": name, **m}
+                for m in outcome["messages"]
+                if m["level"] in ("warning", "error")
+            ]
+    scores = [r["score"] for r in run.done if r["score"] is not None]
+    return PipelineReport(
+        os.fspath(run.folder),
+        min(scores) if scores else None,
+        [{"number": r["number"], "task": r["task"], "score": r["score"], "summary": summary_of(r)} for r in run.done],
+        sorted(messages, key=lambda m: m["level"] != "error"),
+        dict(run.failed),
+    )
+
+
+def summary_of(result: dict[str, Any]) -> str:
+    """Return what a stage decided, in a line."""
+    if "run" in result and result["run"]["summary"]:
+        return str(result["run"]["summary"])
+    lines = {name: outcome["summary"] for name, outcome in result["blocks"].items()}
+    if len(lines) == 1:
+        return next(iter(lines.values()))
+    return "; ".join(f"{name.removesuffix('.ms')}: {text}" for name, text in lines.items() if text)
+
+
+def _until(calls: list[tuple[str, dict[str, Any]]], last: str) -> list[tuple[str, dict[str, Any]]]:
+    if not last:
+        return calls
+    names = [task for task, _ in calls]
+    if last.isdigit() and 1 <= int(last) <= len(calls):
+        return calls[: int(last)]
+    if last in names:
+        return calls[: names.index(last) + 1]
+    raise ArgumentError(
+        f"stages = {last!r} is not possible; it can be 1 to {len(calls)}, or {', '.join(dict.fromkeys(names))}"
+    )
+
+
+def _stem(path: str) -> str:
+    name = Path(os.path.normpath(path)).name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name
+
+
+def _watcher(count: int) -> Watcher:
+    if json_on_stdout.get():
+        return JsonLines(sys.stderr)
+    return Watcher() if is_quiet() else Terminal(count)
+
+
+def _shown(score: float | None) -> str:
+    return "none" if score is None else f"{score:.2f}"
+
+
+__all__: Sequence[str] = ("PipelineReport", "pipeline", "report")

@@ -1,0 +1,144 @@
+"""Doing a stage: on this process, on several beside each other, or on a cluster."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from atacal.errors import ArgumentError, AtacalError, PipelineError
+from atacal.heuristics.scores import Recipe
+from atacal.memory import give_back, memory_limit
+from atacal.pipeline.block import Block, stage_folder
+from atacal.pipeline.stage import Stage, find_stage
+from atacal.pipeline.state import restore, save_flags
+from atacal.results import plain
+
+log = logging.getLogger("atacal")
+
+
+class Workers:
+    """Processes that work side by side.
+
+    Parameters
+    ----------
+    count : int
+        How many at most.
+    memory : int
+        Bound for all of them together [bytes].
+    cluster : str
+        Address of a dask.distributed scheduler, ``tcp://host:8786``; its workers must see the run directory under the
+        same path. Empty: this machine.
+    """
+
+    def __init__(self, count: int, memory: int, cluster: str = "") -> None:
+        self.count, self.memory = max(1, count), memory
+        self._pool: ProcessPoolExecutor | None = None
+        self._client = _dask_client(cluster) if cluster else None
+
+    def map(self, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a module's function for each tuple of arguments; results in their order."""
+        if self._client is not None:
+            futures = [self._client.submit(function, *item, pure=False) for item in items]
+            return list(self._client.gather(futures))
+        if len(items) < 2 or self.count < 2:
+            return [function(*item) for item in items]
+        if self._pool is None:  # fork would copy threads' locks
+            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"))
+        share = self.memory // min(self.count, len(items))
+        return list(self._pool.map(_bounded, [(function, item, share) for item in items]))
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+
+def _bounded(work: tuple[Callable[..., Any], tuple[Any, ...], int]) -> Any:
+    function, item, memory = work
+    with memory_limit(memory):
+        return function(*item)
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        distributed = importlib.import_module("distributed")
+    except ImportError as error:
+        raise PipelineError("cluster needs dask.distributed: pip install 'atacal[cluster]'") from error
+    try:
+        return distributed.Client(address, timeout="20s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise PipelineError(f"cluster = {address!r}: no scheduler answers there: {error}") from error
+
+
+def run_block(
+    folder: str, name: str, number: int, task: str, recipe: Recipe, context: Mapping[str, Any],
+    parameters: Mapping[str, Any], flag_version: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Do a stage on one execution block.
+
+    Returns
+    -------
+    dict
+        The `Outcome` as plain values, and ``flag_version``: the version that holds the block's flags now.
+    """
+    stage = find_stage(task)
+    block = Block(Path(folder), name, number, task, recipe, context)
+    with stage_log(block.folder, number, task, name):
+        done = _attempt(stage, block, parameters)
+        if not done:  # what the failed stage has done to the data is undone
+            restore(block.vis, flag_version, context.get("models", []))
+            block.out.flags_changed = block.out.models_changed = False
+            block.out.flags.clear()
+            block.out.sets.clear()
+        if block.out.flags_changed:
+            flag_version = save_flags(block.vis, number)
+    give_back()
+    result: dict[str, Any] = plain(block.out)
+    return result | {"flag_version": flag_version}
+
+
+def _attempt(stage: Stage, block: Block, parameters: Mapping[str, Any]) -> bool:
+    """Call the stage's function; an error that a user can be told of becomes a message and a score of 0."""
+    try:
+        stage.function(block, **parameters)
+    except ArgumentError:
+        raise
+    except AtacalError as error:
+        text = " ".join(str(error).split())
+        log.error("%s: %s", stage.task, text)
+        block.out.say("error", text, "see the stage's log; correct the input or the parameters and run again")
+        block.out.score(0.0, "failed", None, "", "stage failed", f"{block.name}: {text}")
+        block.out.summary = f"failed: {text}"
+        if stage.needed:
+            block.out.failed = text
+        return False
+    return True
+
+
+@contextmanager
+def stage_log(folder: Path, number: int, task: str, name: str) -> Iterator[None]:
+    """Write what the tasks say to ``stages/NN-task/NAME.log``."""
+    path = folder / stage_folder(number, task) / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setLevel(logging.INFO)
+    level, others = log.level, list(log.handlers)
+    if level > logging.DEBUG:  # the terminal has the table of stages; all that the tasks say is in the file
+        log.handlers = []
+    log.addHandler(handler)
+    log.setLevel(min(level or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.handlers = others
+        handler.close()
