@@ -69,7 +69,7 @@ def pipeline(
     workers: int = 0,
     cluster: str = "",
 ) -> PipelineReport:
-    """Calibrate the raw blocks of an observing unit set as ALMA's science pipeline does, and score every stage.
+    """Calibrate raw blocks as ALMA's science pipeline does, stage by stage, each with its score.
 
     Everything is kept in a run directory. The same command again goes on at the first stage that is not done, or whose
     parameters or files (flux.csv, antennapos.csv, X.flagtemplate.txt in the run directory) have changed.
