@@ -131,7 +131,7 @@ def too_small(missing: int, why: str) -> ArgumentError:
     )
 
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _PERTURB, _ARENA_MAX = -1, -3, -6, -8
 """Options of mallopt in the C library's <malloc.h>."""
 
 
@@ -156,6 +156,14 @@ def _free_blocks_at_once() -> None:
     """
     for option, value in ((_MMAP_THRESHOLD, 1 << 20), (_TRIM_THRESHOLD, 1 << 20)):
         _set_malloc(option, value)
+
+
+def same_bytes() -> None:
+    """Have the C library fill new memory with one byte, for the rest of the process.
+
+    casacore writes the unused ends of its buffers to its files; with this they are the same whenever a table is made.
+    """
+    _set_malloc(_PERTURB, 165)
 
 
 def _set_malloc(option: int, value: int) -> None:

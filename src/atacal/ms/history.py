@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from atacal import __version__
@@ -12,6 +14,17 @@ from atacal.errors import WriteError
 from atacal.ms._tables import opened
 
 _MJD_OF_UNIX_EPOCH_S = 40587 * 86400.0
+_elsewhere: ContextVar[bool] = ContextVar("atacal_history_elsewhere", default=False)
+
+
+@contextmanager
+def kept_elsewhere() -> Iterator[None]:
+    """Leave HISTORY alone: whoever calls keeps a record that is the same, down to the byte, when a run is repeated."""
+    token = _elsewhere.set(True)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def task_messages(task: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -38,7 +51,7 @@ def write_history(ms: str | os.PathLike[str], origin: str, messages: Sequence[st
     WriteError, TableLocked
     """
     path = os.path.join(ms, "HISTORY")
-    if not os.path.isdir(path) or not messages:
+    if not os.path.isdir(path) or not messages or _elsewhere.get():
         return
     now = time.time() + _MJD_OF_UNIX_EPOCH_S
     with opened(path, writable=True) as tab:

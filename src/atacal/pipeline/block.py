@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -109,18 +108,11 @@ class Block:
     def do(self, name: str, **given: Any) -> Any:
         """Call a task of `atacal.tasks` and write the call down.
 
-        Paths in the arguments are relative to the run directory: vis, caltable, gaintable, fluxtable.
+        Paths in the arguments are relative to the run directory, which is the current one while a stage is done.
         """
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
         self.out.calls.append(f"{name}({shown})")
-        paths = {"vis", "caltable", "gaintable", "fluxtable", "infile", "outputvis", "listfile"}
-        real = {k: self._absolute(v) if k in paths else v for k, v in given.items()}
-        return getattr(importlib.import_module("atacal.tasks"), name)(**real)
-
-    def _absolute(self, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return [self._absolute(v) for v in value]
-        return os.fspath(self.folder / value) if value and value != "service" else value
+        return getattr(importlib.import_module("atacal.tasks"), name)(**given)
 
     def solve(
         self, task: str, caltable: str, *, intents: Sequence[str], spws: Sequence[int] | None = None,
@@ -210,7 +202,7 @@ class Block:
     def _flagdata(self, commands: list[str]) -> Any:
         from atacal.tasks import flagdata
 
-        return flagdata(vis=os.fspath(self.vis), mode="list", inpfile=commands, flagbackup=False)
+        return flagdata(vis=self.name, mode="list", inpfile=commands, flagbackup=False)
 
     def chart(self, chart: Chart) -> None:
         """Write the data behind a plot."""

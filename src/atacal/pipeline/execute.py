@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 import logging
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from atacal.errors import ArgumentError, AtacalError, PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import give_back, memory_limit
-from atacal.pipeline.block import Block, stage_folder
+from atacal.pipeline.block import Block
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import restore, save_flags
+from atacal.pipeline.workplace import at_work, stage_log
 from atacal.results import plain
 
 log = logging.getLogger("atacal")
@@ -91,7 +91,7 @@ def run_block(
     """
     stage = find_stage(task)
     block = Block(Path(folder), name, number, task, recipe, context)
-    with stage_log(block.folder, number, task, name):
+    with at_work(block.folder), stage_log(block.folder, number, task, name):
         done = _attempt(stage, block, parameters)
         if not done:  # what the failed stage has done to the data is undone
             restore(block.vis, flag_version, context.get("models", []))
@@ -121,24 +121,3 @@ def _attempt(stage: Stage, block: Block, parameters: Mapping[str, Any]) -> bool:
             block.out.failed = text
         return False
     return True
-
-
-@contextmanager
-def stage_log(folder: Path, number: int, task: str, name: str) -> Iterator[None]:
-    """Write what the tasks say to ``stages/NN-task/NAME.log``."""
-    path = folder / stage_folder(number, task) / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    handler.setLevel(logging.INFO)
-    level, others = log.level, list(log.handlers)
-    if level > logging.DEBUG:  # the terminal has the table of stages; all that the tasks say is in the file
-        log.handlers = []
-    log.addHandler(handler)
-    log.setLevel(min(level or logging.INFO, logging.INFO))
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        log.handlers = others
-        handler.close()

@@ -33,12 +33,13 @@ from atacal.errors import PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import current_limit
 from atacal.pipeline.block import CALTABLES, STAGES, Block, Whole, stage_folder
-from atacal.pipeline.execute import Workers, run_block, stage_log
+from atacal.pipeline.execute import Workers, run_block
 from atacal.pipeline.files import digest, fingerprint, read_json, write_json
 from atacal.pipeline.results import lowest
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import forget_versions, restore, save_flags
 from atacal.pipeline.watch import Watcher
+from atacal.pipeline.workplace import at_work, stage_log
 from atacal.results import plain
 from atacal.threads import WORKERS
 
@@ -118,6 +119,8 @@ class Run:
         """
         stage = find_stage(task)
         parameters = stage.complete(given)
+        if task == "hifa_importdata":
+            parameters["vis"] = [os.path.abspath(v) for v in _listed(parameters["vis"])]
         number = len(self.done) + 1
         if number > 1 and len(self.failed) == len(self.blocks):
             raise PipelineError(f"{task}: no execution block can go on: {_reasons(self.failed)}")
@@ -191,7 +194,7 @@ class Run:
             blocks = {item[1]: outcome for item, outcome in zip(items, outcomes, strict=True)}
             return {"number": number, "task": stage.task, "title": stage.title, "blocks": blocks}
         whole = self._whole(stage, number)
-        with stage_log(self.folder, number, stage.task, "run"):
+        with at_work(self.folder), stage_log(self.folder, number, stage.task, "run"):
             stage.function(whole, **parameters)
             blocks = {}
             for block in whole.blocks:
@@ -223,8 +226,9 @@ class Run:
         (self.folder / CALTABLES).mkdir(exist_ok=True)
         if number > 1 and (state["busy"] or state["stage"] != number - 1):
             for name, context in self.blocks.items():
-                restore(self.folder / name, self.flag_versions.get(name, ""), context.get("models", []))
-                forget_versions(self.folder / name, number - 1)
+                with at_work(self.folder):
+                    restore(self.folder / name, self.flag_versions.get(name, ""), context.get("models", []))
+                    forget_versions(self.folder / name, number - 1)
         write_json(path, {"stage": number, "busy": True})
         (self.folder / STAGES).mkdir(exist_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from atacal.pipeline.facts import Facts, facts_of
 from atacal.pipeline.flux_file import FLUX_FILE, FluxEntry, source_fluxes, write_flux_file
 from atacal.pipeline.stage import stage
 from atacal.pipeline.templates import write_templates
+from atacal.pipeline.workplace import at_work
 from atacal.recipe.raw import is_asdm, is_raw
 
 _ASIS = "Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary ExecBlock"
@@ -91,8 +93,11 @@ def hifa_importdata(
 
 def import_one(path: str, target: str, options: Mapping[str, Any]) -> str:
     """Bring one block to its place; return how: ``imported``, ``linked`` or ``copied``."""
-    import shutil
+    with at_work(Path(target).parent):
+        return _import(path, Path(target).name, options)
 
+
+def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     from atacal.flags.backup import versions_folder
     from atacal.ms._tables import opened
     from atacal.tasks import fixsyscaltimes, importasdm
