@@ -13,9 +13,9 @@ from typing import Any
 from atacal.errors import ArgumentError, AtacalError, PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import give_back, memory_limit
-from atacal.pipeline.block import Block
+from atacal.pipeline.block import Block, stage_folder
 from atacal.pipeline.stage import Stage, find_stage
-from atacal.pipeline.state import restore, save_flags
+from atacal.pipeline.state import restore, save_flags, save_models
 from atacal.pipeline.workplace import at_work, stage_log
 from atacal.results import plain
 
@@ -80,29 +80,39 @@ def _dask_client(address: str) -> Any:
 
 def run_block(
     folder: str, name: str, number: int, task: str, recipe: Recipe, context: Mapping[str, Any],
-    parameters: Mapping[str, Any], flag_version: str,
+    parameters: Mapping[str, Any], flag_version: str, models: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Do a stage on one execution block.
 
     Returns
     -------
     dict
-        The `Outcome` as plain values, and ``flag_version``: the version that holds the block's flags now.
+        The `Outcome` as plain values; ``flag_version``, the version that holds the block's flags now, and ``models``,
+        the copy of the table that holds its models, relative to the run directory.
     """
     stage = find_stage(task)
     block = Block(Path(folder), name, number, task, recipe, context)
     with at_work(block.folder), stage_log(block.folder, number, task, name):
         done = _attempt(stage, block, parameters)
         if not done:  # what the failed stage has done to the data is undone
-            restore(block.vis, flag_version, context.get("models", []))
+            restore(block.vis, flag_version, block.folder / models if models else None)
             block.out.flags_changed = block.out.models_changed = False
             block.out.flags.clear()
             block.out.sets.clear()
-        if block.out.flags_changed:
-            flag_version = save_flags(block.vis, number)
+        kept = keep_state(block, flag_version, models)
     give_back()
     result: dict[str, Any] = plain(block.out)
-    return result | {"flag_version": flag_version}
+    return result | kept
+
+
+def keep_state(block: Block, flag_version: str, models: str) -> dict[str, str]:
+    """Save what a stage has changed of flags and models, and return where what holds now is kept."""
+    if block.out.flags_changed:
+        flag_version = save_flags(Path(block.name), block.number)
+    if block.out.models_changed:
+        copy = save_models(block.vis, block.folder / stage_folder(block.number, block.task))
+        models = copy.relative_to(block.folder).as_posix() if copy else ""
+    return {"flag_version": flag_version, "models": models}
 
 
 def _attempt(stage: Stage, block: Block, parameters: Mapping[str, Any]) -> bool:

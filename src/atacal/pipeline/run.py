@@ -33,17 +33,20 @@ from atacal.errors import PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import current_limit
 from atacal.pipeline.block import CALTABLES, STAGES, Block, Whole, stage_folder
-from atacal.pipeline.execute import Workers, run_block
+from atacal.pipeline.execute import Workers, keep_state, run_block
 from atacal.pipeline.files import digest, fingerprint, read_json, write_json
 from atacal.pipeline.results import lowest
 from atacal.pipeline.stage import Stage, find_stage
-from atacal.pipeline.state import forget_versions, restore, save_flags
+from atacal.pipeline.state import forget_versions, restore
 from atacal.pipeline.watch import Watcher
 from atacal.pipeline.workplace import at_work, stage_log
 from atacal.results import plain
 from atacal.threads import WORKERS
 
 RESULT = "result.json"
+NOTHING = {"flag_version": "", "models": ""}
+"""Where a block's flags and models are kept: nowhere yet."""
+BEFORE = "a stage before it was done again"
 _MADE_BY = re.compile(r"\.s(\d\d+)[._]")
 """The number of the stage that made a table or an image, in its name."""
 
@@ -83,7 +86,8 @@ class Run:
         self.context: dict[str, Any] = {}
         self.blocks: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, str] = {}
-        self.flag_versions: dict[str, str] = {}
+        self.kept: dict[str, dict[str, str]] = {}
+        self._forgotten: set[int] = set()
         write_json(self.folder / "run.json", {"versions": _versions(), "format": 1})
 
     def __enter__(self) -> Run:
@@ -131,7 +135,8 @@ class Run:
             self.watcher.kept(old)
             return old
         self._prepare(number)
-        self.watcher.begins(number, stage.task, stage.title, _why(old, asked))
+        why = _why(old, asked) or (BEFORE if number in self._forgotten and old is None and self.done else "")
+        self.watcher.begins(number, stage.task, stage.title, why)
         began = perf_counter()
         result = self._do(stage, number, parameters) | {"asked": asked, "key": key}
         result["score"] = _score(result)
@@ -186,7 +191,7 @@ class Run:
         if stage.scope == "block":
             items = [
                 (os.fspath(self.folder), name, number, stage.task, self.recipe, context, parameters,
-                 self.flag_versions.get(name, ""))
+                 *self.kept.get(name, NOTHING).values())
                 for name, context in self.blocks.items()
                 if name not in self.failed
             ]  # fmt: skip
@@ -198,10 +203,8 @@ class Run:
             stage.function(whole, **parameters)
             blocks = {}
             for block in whole.blocks:
-                version = self.flag_versions.get(block.name, "")
-                if block.out.flags_changed:
-                    version = save_flags(block.vis, number)
-                blocks[block.name] = plain(block.out) | {"flag_version": version}
+                kept = self.kept.get(block.name, NOTHING)
+                blocks[block.name] = plain(block.out) | keep_state(block, *kept.values())
         return {"number": number, "task": stage.task, "title": stage.title, "blocks": blocks} | {
             "run": plain(whole.out)
         }
@@ -212,7 +215,7 @@ class Run:
         self.context.update(result.get("run", {}).get("sets", {}))
         for name, outcome in result["blocks"].items():
             self.blocks.setdefault(name, {}).update(outcome["sets"])
-            self.flag_versions[name] = outcome["flag_version"]
+            self.kept[name] = {what: outcome[what] for what in NOTHING}
             if outcome["failed"]:
                 self.failed[name] = outcome["failed"]
 
@@ -222,12 +225,13 @@ class Run:
         """Forget the stages from one on, and bring the data to how the stage before left them."""
         path = self.folder / "state.json"
         state = read_json(path) if path.exists() else {"stage": 0, "busy": False}
-        forget_stages(self.folder, number)
+        self._forgotten |= forget_stages(self.folder, number)
         (self.folder / CALTABLES).mkdir(exist_ok=True)
         if number > 1 and (state["busy"] or state["stage"] != number - 1):
-            for name, context in self.blocks.items():
+            for name in self.blocks:
                 with at_work(self.folder):
-                    restore(self.folder / name, self.flag_versions.get(name, ""), context.get("models", []))
+                    models = self.kept[name]["models"]
+                    restore(Path(name), self.kept[name]["flag_version"], self.folder / models if models else None)
                     forget_versions(self.folder / name, number - 1)
         write_json(path, {"stage": number, "busy": True})
         (self.folder / STAGES).mkdir(exist_ok=True)
@@ -239,9 +243,13 @@ class Run:
         write_json(path, timings | {f"{number:02d}-{task}": round(seconds, 2)})
 
 
-def forget_stages(folder: Path, number: int) -> None:
-    """Delete what stages from one on have left: first the results, so that a kill in between is no half stage."""
+def forget_stages(folder: Path, number: int) -> set[int]:
+    """Delete what stages from one on have left, and return which of them had been done.
+
+    The results go first, so that a kill in between leaves no half stage.
+    """
     later = [p for p in sorted((folder / STAGES).glob("*-*")) if int(p.name.split("-")[0]) >= number]
+    done = {int(p.name.split("-")[0]) for p in later if (p / RESULT).exists()}
     for path in later:
         (path / RESULT).unlink(missing_ok=True)
     for path in later:
@@ -251,6 +259,7 @@ def forget_stages(folder: Path, number: int) -> None:
             by = _MADE_BY.search(path.name)
             if by and int(by.group(1)) >= number:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return done
 
 
 def _score(result: Mapping[str, Any]) -> float | None:
@@ -274,7 +283,7 @@ def _why(old: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:
         return f"recipe is {asked['recipe']}, was {was['recipe']}"
     if was["atacal"] != asked["atacal"]:
         return f"it was done by atacal {was['atacal']}"
-    return "a stage before it was done again"
+    return BEFORE
 
 
 def _versions() -> dict[str, str]:

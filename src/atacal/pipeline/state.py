@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import shutil
 from pathlib import Path
-from typing import Any
+
+_MODELS = "SOURCE"
 
 
 def version_name(number: int) -> str:
@@ -25,7 +26,17 @@ def save_flags(vis: Path, number: int) -> str:
     return name
 
 
-def restore(vis: Path, flag_version: str, models: Sequence[Mapping[str, Any]]) -> None:
+def save_models(vis: Path, folder: Path) -> Path | None:
+    """Copy the SOURCE table, in which the models of the fields are, into a stage's folder; None if there is none."""
+    if not (vis / _MODELS).is_dir():
+        return None
+    copy = folder / f"{vis.name}.{_MODELS}"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(vis / _MODELS, copy, ignore=shutil.ignore_patterns("table.lock"))
+    return copy
+
+
+def restore(vis: Path, flag_version: str, models: Path | None) -> None:
     """Bring flags and models back.
 
     Parameters
@@ -33,16 +44,22 @@ def restore(vis: Path, flag_version: str, models: Sequence[Mapping[str, Any]]) -
     vis : Path
     flag_version : str
         Empty: the flags are left alone.
-    models : sequence of dict
-        Arguments of setjy, in order; fields that none of them names have no model.
+    models : Path, optional
+        What `save_models` has made.
     """
-    from atacal.tasks import delmod, flagmanager, setjy
+    from atacal.tasks import flagmanager
 
     if flag_version:
         flagmanager(vis=os.fspath(vis), mode="restore", versionname=flag_version)
-    delmod(vis=os.fspath(vis), otf=True)
-    for given in models:
-        setjy(vis=os.fspath(vis), **given)
+    if models is not None:
+        beside, old = vis / f".{_MODELS}", vis / f".{_MODELS}.old"
+        for left in (beside, old):
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(models, beside)
+        if (vis / _MODELS).exists():
+            (vis / _MODELS).rename(old)
+        beside.rename(vis / _MODELS)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def forget_versions(vis: Path, after: int) -> None:

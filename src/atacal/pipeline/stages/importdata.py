@@ -154,7 +154,7 @@ def _describe(block: Block) -> None:
         facts = block.__dict__["facts"] = facts_of(ms)
         raw = is_raw(ms)
         model = ms.has("MODEL_DATA")
-    block.out.flags_changed = True  # so that there is a version to go back to
+    block.out.flags_changed = block.out.models_changed = True  # so that there is something to go back to
     block.set("raw", raw)
     if not facts.science_spws:
         raise PipelineError(f"{block.name}: no spectral window with spectra has data on calibrators or targets")
