@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 GROUND_K, GROUND_MBAR = 268.0, 556.0
+FORWARD = 0.95
+"""Forward efficiency: the rest of an antenna's beam sees the ground."""
 _WATER_SCALE_M, _AIR_SCALE_M, _LAPSE_K_M = 1500.0, 7600.0, 0.0060
 _TOP_K = 215.0
 _LAYERS_M = np.concatenate([np.arange(0.0, 6000.0, 500.0), np.arange(6000.0, 20001.0, 2000.0)])

@@ -13,8 +13,9 @@ from atacal.errors import ArgumentError, TableExists, WriteError
 from atacal.progress import track
 from atacal.simulate.array import make_array
 from atacal.simulate.description import append_rows, new_block
+from atacal.simulate.fault_choice import STANDARD, chosen
 from atacal.simulate.instrument import Instrument, make_faults, make_instrument
-from atacal.simulate.presets import REF_FREQ_HZ, schedule, sized, windows
+from atacal.simulate.presets import REF_FREQ_HZ, ROLES, schedule, sized, windows
 from atacal.simulate.raw_block import RawJob
 from atacal.simulate.sky import default_sources
 from atacal.simulate.truth import Truth, arrays_path, make_truth, positions_path, truth_path, write_truth
@@ -35,7 +36,7 @@ def simulate(
     nchan: int | None = None,
     corrs: str = "XX,YY",
     autocorr: bool = False,
-    faults: bool = True,
+    faults: bool | str = True,
     noise: bool = True,
     turbulence_um: float | None = None,
     weight_spectrum: bool = False,
@@ -43,6 +44,10 @@ def simulate(
     raw: bool = False,
     fluxcal: str = "quasar",
     pwv_mm: float = 1.0,
+    spws: str = "wide",
+    calibrator_flux: float | None = None,
+    wvr: bool = True,
+    without: str = "",
 ) -> Truth:
     """Simulate an ALMA block with known truth.
 
@@ -63,7 +68,8 @@ def simulate(
     preset : str
         Its size: ``tiny`` (8 antennas, 2 spws of 64 channels), ``small`` (14, 4 of 128) or ``bench`` (36, 4 of 128,
         733320 rows). Of raw blocks: ``tiny`` (8 antennas, 4 TDM spws of 128 channels, 13 minutes), ``small`` (14, 2 TDM
-        and 2 FDM spws of 480) or ``full`` (40, 4 FDM spws of 960, an hour).
+        and 2 FDM spws of 480), ``full`` (40, 4 FDM spws of 960, an hour) or ``sn1987a`` (36, 4 FDM spws of 3840,
+        40 minutes).
     seed : int
         The same seed gives the same block.
     nant : int, optional
@@ -76,9 +82,11 @@ def simulate(
         Correlations: some of ``XX,XY,YX,YY``.
     autocorr : bool
         Write autocorrelations as well; raw blocks always have them.
-    faults : bool
+    faults : bool or str
         Put faults in: a dead polarisation, a low gain, a phase jump, flagged integrations; in raw blocks also antennas
-        that come late on source, shadowing and a radiometer without data.
+        that come late on source, shadowing and a radiometer without data. That is ``true`` or ``standard``; ``false``
+        or ``none`` puts none in. Raw blocks can have ``all``, or kinds as in ``standard,low_scan,tsys_birdie``;
+        docs/simulate.md lists them.
     noise : bool
         Add thermal noise.
     turbulence_um : float, optional
@@ -94,6 +102,15 @@ def simulate(
         Flux calibrator of a raw block: ``quasar``, or ``sso`` for Callisto, a disk.
     pwv_mm : float
         Precipitable water above a raw block [mm].
+    spws : str
+        Science windows of a raw block: ``wide``, those of the preset; ``narrow``, FDM ones of 58.6 MHz; ``mixed``, one
+        of 1875 MHz and three of 58.6 MHz.
+    calibrator_flux : float, optional
+        Flux density of a raw block's phase calibrator at 238 GHz [Jy], 0.62 by default.
+    wvr : bool
+        Whether a raw block has water vapour radiometers.
+    without : str
+        Calibrators that a raw block is without: some of ``bandpass,flux,check``.
 
     Returns
     -------
@@ -119,8 +136,8 @@ def simulate(
         raise ArgumentError(f"turbulence_um = {turbulence_um} is not possible; it is an rms path, zero or more")
     if seed < 0:
         raise ArgumentError(f"seed = {seed} is not possible; it has to be zero or more")
-    if not raw and (fluxcal, pwv_mm) != ("quasar", 1.0):
-        raise ArgumentError("fluxcal and pwv_mm are for raw blocks; give raw=True as well")
+    if not raw:
+        _require_plain(arguments)
     block = RawJob(arguments, recording_corrs) if raw else _Block(arguments, recording_corrs)
     partial = target.with_name(f".{target.name}.partial")
     try:
@@ -136,6 +153,24 @@ def simulate(
         shutil.rmtree(partial, ignore_errors=True)
     log.info("%s: %d rows", target, nrow)
     return truth
+
+
+_ONLY_RAW = {
+    "fluxcal": "quasar", "pwv_mm": 1.0, "spws": "wide", "calibrator_flux": None, "wvr": True, "without": "",
+}  # fmt: skip
+"""What only raw blocks can be asked for, and what it is by default."""
+
+
+def _require_plain(arguments: dict) -> None:
+    """Check that nothing is asked for that only raw blocks have."""
+    given = [k for k, default in _ONLY_RAW.items() if arguments[k] != default]
+    if given:
+        raise ArgumentError(f"{' and '.join(given)}: only for raw blocks; give raw=True as well")
+    if set(chosen(arguments["faults"], ROLES)) not in (set(), set(STANDARD)):
+        raise ArgumentError(
+            f"faults = {arguments['faults']!r}: kinds can be chosen of raw blocks only; give raw=True, or faults "
+            "true or false"
+        )
 
 
 def _put_in_place(partial: Path, target: Path) -> None:
@@ -169,7 +204,7 @@ class _Block:
         times = np.concatenate([s.time_mjd_s for s in self.subscans])
         rms_m = arguments["turbulence_um"] * 1e-6
         screen = make_screen(rms_m, rng["air"]) if rms_m else None
-        faults = make_faults(array, self.subscans, rng["faults"]) if arguments["faults"] else ()
+        faults = make_faults(array, self.subscans, rng["faults"]) if chosen(arguments["faults"], ROLES) else ()
         self.instrument: Instrument = make_instrument(
             array, windows(size.nspw, size.nchan), times, size.integration_s, screen, faults, rng["instrument"]
         )

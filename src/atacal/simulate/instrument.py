@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atacal.simulate.array import Array
+from atacal.simulate.fault import Fault
 from atacal.simulate.presets import REF_FREQ_HZ, Subscan, Window
 from atacal.simulate.sky import C_M_S
 from atacal.simulate.turbulence import Screen
 
 SEFD_JY = 3300.0
 """System equivalent flux density of an antenna and polarisation: Tsys 100 K at 0.03 K/Jy."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong with one antenna.
-
-    Attributes
-    ----------
-    kind : str
-        ``dead_polarization`` (no signal, full noise), ``low_gain``, ``phase_jump`` (from ``start_mjd_s`` on), or
-        ``flagged`` (integrations flagged by the online system: the antenna was still slewing). In raw blocks also
-        ``late`` (off source at the begin of a scan, with an online flag), ``dead_wvr`` (no radiometer data) and
-        ``shadowing`` (behind another antenna; ``factor`` is the least share of the amplitude that is left).
-    antenna : str
-    antenna_id : int
-    polarization : str
-        Receptor that is hit, ``X`` or ``Y``; empty for both.
-    factor : float
-        Of ``low_gain`` and ``shadowing``.
-    phase_deg : float
-        Of ``phase_jump``.
-    start_mjd_s, end_mjd_s : float
-    scan : int
-        -1: all.
-    """
-
-    kind: str
-    antenna: str
-    antenna_id: int
-    polarization: str = ""
-    factor: float = 1.0
-    phase_deg: float = 0.0
-    start_mjd_s: float = 0.0
-    end_mjd_s: float = 0.0
-    scan: int = -1
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def receptors(self) -> list[int]:
-        return [0, 1] if not self.polarization else ["X", "Y"].index(self.polarization)  # type: ignore[return-value]
 
 
 def make_faults(array: Array, subscans: tuple[Subscan, ...], rng: np.random.Generator) -> tuple[Fault, ...]:

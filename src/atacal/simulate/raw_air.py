@@ -12,16 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.simulate.atmosphere import GROUND_K, PATH_PER_WATER, WVR_NOISE_K, Air, air, radiometer, rayleigh_jeans
+from atacal.simulate.atmosphere import (
+    FORWARD,
+    GROUND_K,
+    PATH_PER_WATER,
+    WVR_NOISE_K,
+    Air,
+    air,
+    radiometer,
+    rayleigh_jeans,
+)
 from atacal.simulate.earth import azimuth_elevation
+from atacal.simulate.fault_site import Site
 from atacal.simulate.raw_instrument import RawInstrument
 from atacal.simulate.raw_layout import WVR_SAMPLE_S, RawSubscan, RawWindow
 from atacal.simulate.sky import Source
 from atacal.simulate.turbulence import Screen, make_screen
 
 SCREEN_M = 900.0
-FORWARD = 0.95
-"""Forward efficiency: the rest of the beam sees the ground."""
 DRY_SHARE = 0.1
 HOT_K, AMBIENT_K = 358.0, 292.0
 _WVR_OFFSET_K = 0.3
@@ -171,16 +179,9 @@ class Measured:
     tcal_k: NDArray[np.float32]
 
 
-def measure_tsys(
-    windows: tuple[RawWindow, ...],
-    subscans: tuple[RawSubscan, ...],
-    instrument: RawInstrument,
-    block_air: RawAir,
-    *,
-    noise: bool,
-    seed: int,
-) -> Measured:
-    """Measure system temperatures in the atmosphere scans: right but for 0.5 % a measurement and 0.3 % a channel."""
+def measure_tsys(site: Site, instrument: RawInstrument, block_air: RawAir, *, noise: bool, seed: int) -> Measured:
+    """Measure system temperatures in atmosphere scans: right but for 0.5 % a measurement, 0.3 % a channel, faults."""
+    windows, subscans = site.windows, site.subscans
     rng = np.random.default_rng([seed, 120])
     first = [i for i, s in enumerate(subscans) if s.purpose == "atmosphere" and s.load == "sky"]
     nant, out = instrument.array.nant, []
@@ -200,6 +201,8 @@ def measure_tsys(
             if noise:
                 scale = 1 + rng.normal(0, _TSYS_SCALE, (nant, 1, 2)) + rng.normal(0, _TSYS_NOISE, tsys.shape)
                 tsys = tsys * scale
+            for fault in instrument.placed:
+                fault.on_tsys(tsys, w, k, block_air, site)
             shape = (nant, w.nchan, 2)
             tcal = rayleigh_jeans(AMBIENT_K, w.chan_freq_hz)[:, None] - tsky
             out.append((
@@ -240,6 +243,8 @@ def wvr_temperatures(
     kelvin, water = [], []
     for k, s in enumerate(subscans):
         times = s.wvr_time_mjd_s
+        if not len(times):
+            continue
         path = slant_path(block_air.wet, s, sources[s.field], instrument, times, WVR_SAMPLE_S)
         extra, base = path * 1e3 / PATH_PER_WATER, block_air.pwv_mm * float(block_air.airmass[k])
         powers = receiver.around(base, float(block_air.airmass[k]), max(float(np.abs(extra).max()) * 1.2, 0.05))
@@ -248,7 +253,12 @@ def wvr_temperatures(
             samples = samples + rng.normal(0, 1, samples.shape) * WVR_NOISE_K
         kelvin.append(samples.astype(np.float32))
         water.append(base + extra)
+    if not kelvin:
+        return np.zeros((0, nant, 4), np.float32), np.zeros((0, nant))
     out = np.concatenate(kelvin)
+    all_times = np.concatenate([s.wvr_time_mjd_s for s in subscans])
+    for fault in instrument.placed:
+        fault.on_wvr(out, all_times)
     for f in instrument.faults:
         if f.kind == "dead_wvr":
             out[:, f.antenna_id] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,20 @@ from atacal.ms.create import MSWriter
 from atacal.ms.space import require_space
 from atacal.progress import track
 from atacal.simulate.array import DISH_M
+from atacal.simulate.fault_choice import chosen, require_antennas
 from atacal.simulate.raw_air import PATH_PER_WATER, make_air, measure_tsys, wvr_temperatures
 from atacal.simulate.raw_expected import TSYS_ROLE, expected_flux_ratio
 from atacal.simulate.raw_instrument import kelvin_per_jy, make_raw_instrument
 from atacal.simulate.raw_layout import REF_FREQ_HZ, raw_schedule, raw_size, raw_windows, science_windows, windows_of
 from atacal.simulate.raw_rows import RawBlock, RawRows, raw_rows
 from atacal.simulate.raw_tables import begin, finish, online_flags, recorded, states
-from atacal.simulate.sky import callisto, default_sources
+from atacal.simulate.sky import Component, Source, callisto, default_sources
 from atacal.simulate.truth import Truth
 from atacal.simulate.visibilities import baselines
 
 _BLOCK_BYTES = 48 << 20
 FLUX_CALIBRATORS = ("quasar", "sso")
+DISPENSABLE = ("bandpass", "flux", "check")
 
 
 class RawJob:
@@ -45,20 +48,23 @@ class RawJob:
     def __init__(self, arguments: dict[str, Any], corrs: tuple[str, ...]) -> None:
         a, seed = arguments, arguments["seed"]
         _check(a)
-        size = raw_size(a["preset"], a["nant"], a["nchan"])
-        sources = list(default_sources(REF_FREQ_HZ))
-        if a["fluxcal"] == "sso":
-            sources[1] = callisto()
-        self.sources = tuple(sources)
+        size = raw_size(a["preset"], a["nant"], a["nchan"], a["spws"], wvr=a["wvr"])
+        self.sources = observed(a)
+        roles = tuple(s.role for s in self.sources)
+        kinds = chosen(a["faults"], roles, wvr=a["wvr"])
+        require_antennas(kinds, size.nant, a["faults"])
         windows = raw_windows(size)
-        subscans = raw_schedule(size, tuple(s.role for s in self.sources))
-        instrument = make_raw_instrument(size, windows, subscans, self.sources, faults=a["faults"], seed=seed)
+        subscans = raw_schedule(size, roles)
+        instrument, site = make_raw_instrument(size, windows, subscans, self.sources, corrs, faults=kinds, seed=seed)
         rms_m = a["turbulence_um"] * 1e-6
         air = make_air(windows, subscans, self.sources, instrument, pwv_mm=a["pwv_mm"], rms_300m_m=rms_m, seed=seed)
+        for fault in instrument.placed:
+            for w in (w for w in windows if w.id in instrument.trx_k):
+                fault.on_receiver(instrument.trx_k[w.id], w, air)
         kelvin, self.water_mm = wvr_temperatures(subscans, self.sources, instrument, air, noise=a["noise"], seed=seed)
-        self.measured = measure_tsys(windows, subscans, instrument, air, noise=a["noise"], seed=seed)
+        self.measured = measure_tsys(site, instrument, air, noise=a["noise"], seed=seed)
         self.block = RawBlock(windows, subscans, self.sources, instrument, air, corrs, a["noise"], seed, kelvin)
-        self.flags = online_flags(self.block) if a["faults"] else []
+        self.flags = online_flags(self.block) if kinds else []
         self.integration_s = size.integration_s
         self._arguments = arguments
 
@@ -153,11 +159,35 @@ class RawJob:
         }  # fmt: skip
         for w in science_windows(block.windows):
             out |= {
-                f"gain_{w.id}": ins.gain[w.id], f"bandpass_{w.id}": ins.bandpass[w.id],
+                f"gain_{w.id}": ins.gain[w.id] * ins.scale,
+                f"bandpass_{w.id}": ins.bandpass[w.id] * ins.channel_scale.get(w.id, np.float32(1)),
                 f"trx_k_{w.id}": ins.trx_k[w.id], f"tau_{w.id}": air.tau[w.id], f"freq_hz_{w.id}": w.chan_freq_hz,
                 f"sky_k_{w.id}": air.sky_k[w.id].astype(np.float32),
             }  # fmt: skip
-        return out
+        if (ins.scale != 1).any():
+            out["scale"] = ins.scale
+        return out | {f"channel_scale_{spw}": s for spw, s in ins.channel_scale.items()}
+
+
+def observed(a: dict[str, Any]) -> tuple[Source, ...]:
+    """Return the fields that a block's arguments ask for."""
+    absent = {w.strip().lower() for w in a["without"].split(",") if w.strip()}
+    if not absent <= set(DISPENSABLE):
+        raise ArgumentError(
+            f"without = {a['without']!r} is not possible; a block can be without some of {', '.join(DISPENSABLE)}"
+        )
+    sources = list(default_sources(REF_FREQ_HZ))
+    if a["fluxcal"] == "sso":
+        sources[1] = callisto()
+    if a["calibrator_flux"] is not None:
+        if not 0 < a["calibrator_flux"] <= 100:
+            raise ArgumentError(
+                f"calibrator_flux = {a['calibrator_flux']} is not possible; it is a flux density above 0, up to 100 Jy"
+            )
+        (at,) = [i for i, s in enumerate(sources) if s.role == "phase"]
+        component = Component(float(a["calibrator_flux"]), sources[at].components[0].spix)
+        sources[at] = replace(sources[at], components=(component,))
+    return tuple(s for s in sources if s.role not in absent)
 
 
 def _check(a: dict[str, Any]) -> None:
@@ -172,6 +202,8 @@ def _check(a: dict[str, Any]) -> None:
 
 
 def _append(writer: MSWriter, block: RawBlock, rows: RawRows, state: list[int], ddid: dict[int, int]) -> None:
+    if not len(rows.time_mjd_s):
+        return  # no radiometers
     subscan = block.subscans[rows.subscan]
     weight = np.repeat(rows.weight[:, None], rows.vis.shape[2], axis=1)
     writer.append(

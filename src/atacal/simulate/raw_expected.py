@@ -11,6 +11,8 @@ from atacal.simulate.raw_rows import RawBlock
 
 TSYS_ROLE = {"bandpass": "bandpass", "flux": "flux", "phase": "target", "check": "target", "target": "target"}
 """Whose system temperatures a field takes."""
+_BRIEF = ("late", "flagged", "shadowing", "phase_jump", "dead_wvr", "noisy_wvr", "position_error")
+"""Faults that leave an antenna's amplitudes, or are told of in its truth."""
 
 
 def expected_flux_ratio(block: RawBlock, measured: Measured) -> dict[str, list[float]]:
@@ -21,8 +23,13 @@ def expected_flux_ratio(block: RawBlock, measured: Measured) -> dict[str, list[f
     """
     out: dict[str, list[float]] = {s.name: [] for s in block.sources}
     roles = [s.role for s in block.sources]
-    dead = {f.antenna_id for f in block.instrument.faults if f.kind in ("dead_polarization", "low_gain")}
-    usable = [i for i in range(block.instrument.array.nant) if i not in dead]
+    if "flux" not in roles:
+        return {}
+    names = block.instrument.array.names
+    faulty = {n for f in block.instrument.faults if f.kind not in _BRIEF for n in f.antennas}
+    usable = [i for i, n in enumerate(names) if n not in faulty]
+    if len(usable) < 3:  # the median over all antennas is then the better one
+        usable = list(range(len(names)))
     for w in science_windows(block.windows):
         tdm = next(o for o in block.windows if o.kind == "tdm" and o.baseband == w.baseband)
         power = [_power(block, measured, w, tdm, field) for field in range(len(roles))]

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from atacal.simulate.array import DISH_M, SITE_ITRF_M, Array, enu_axes, make_array
 from atacal.simulate.earth import antenna_uvw, azimuth_elevation
-from atacal.simulate.instrument import Fault, amplitude_drift, apply_faults, bandpass_shape, phase_drift
+from atacal.simulate.fault import Fault
+from atacal.simulate.fault_choice import place
+from atacal.simulate.fault_kinds import RawFault
+from atacal.simulate.fault_site import Site
+from atacal.simulate.fault_standard import described
+from atacal.simulate.instrument import amplitude_drift, apply_faults, bandpass_shape, phase_drift
 from atacal.simulate.presets import Window
 from atacal.simulate.raw_layout import LO_HZ, RawSize, RawSubscan, RawWindow
 from atacal.simulate.sky import Source
@@ -51,6 +56,12 @@ class RawInstrument:
     shadow : float32 (time, antenna)
         Share of the amplitude that passes an antenna in front: 1 where there is none.
     faults : tuple of Fault
+    placed : tuple of RawFault
+        Those of them beside the standard ones.
+    scale : float32 (time, antenna, receptor)
+        Wrong scale of signal and noise after the digitisers, in all windows: 1 where nothing is wrong.
+    channel_scale : dict of spw id -> float32 (antenna, chan, receptor)
+        The same by channel, of the windows where something is wrong.
     """
 
     array: Array
@@ -64,6 +75,9 @@ class RawInstrument:
     source_share: NDArray[np.float32]
     shadow: NDArray[np.float32]
     faults: tuple[Fault, ...]
+    placed: tuple[RawFault, ...]
+    scale: NDArray[np.float32]
+    channel_scale: dict[int, NDArray[np.float32]]
 
 
 def make_raw_instrument(
@@ -71,52 +85,89 @@ def make_raw_instrument(
     windows: tuple[RawWindow, ...],
     subscans: tuple[RawSubscan, ...],
     sources: tuple[Source, ...],
+    corrs: tuple[str, ...],
     *,
-    faults: bool,
+    faults: tuple[str, ...],
     seed: int,
-) -> RawInstrument:
-    """Draw a raw block's instrument."""
+) -> tuple[RawInstrument, Site]:
+    """Draw a raw block's instrument, and the site that its faults were placed in.
+
+    Parameters
+    ----------
+    faults : tuple of str
+        Kinds.
+    """
     rng = {k: np.random.default_rng([seed, 100 + i]) for i, k in enumerate(("array", "offsets", "faults", "gains"))}
     array = make_array(size.nant, size.max_radius_m, rng["array"])
-    if faults and size.nant >= 6:
+    if "shadowing" in faults and size.nant >= 6:
         array = _close_pair(array, subscans, sources)
     shadow = _shadow(array, subscans, sources)
     reference = _reference(array, shadow)
-    time = np.concatenate([s.time_mjd_s for s in subscans])
+    site = Site(array.names, windows, subscans, corrs)
     index = np.repeat(np.arange(len(subscans), dtype=np.int32), [len(s.time_mjd_s) for s in subscans])
     found = _shadow_faults(array, subscans, index, shadow)
+    order: list[int] = []
     if faults:
-        found = (
-            _faults(array, subscans, reference, set(np.flatnonzero((shadow < 1).any(axis=0))), rng["faults"]) + found
+        standard, order = _faults(
+            array, subscans, reference, set(np.flatnonzero((shadow < 1).any(axis=0))), rng["faults"]
         )
-    share = _source_share(subscans, index, size.nant, time, found)
+        found = tuple(f for f in standard if f.kind in faults) + found
+    found = tuple(described(f, site) for f in found)
+    placed = place(faults, site, order, found, np.random.default_rng([seed, 105]))
+    share = _source_share(subscans, index, size.nant, site.time_mjd_s, found)
     offset = np.round(rng["offsets"].normal(0, _POSITION_ERROR_M, (size.nant, 3)), 7)
+    for f in placed:
+        f.on_position(offset)
     offset[reference] = 0  # what the others are measured against
-    correlated = [w for w in windows if w.kind in ("pointing", "tdm", "fdm")]
-    gain, bandpass, trx = _signal_path(correlated, time, size.nant, found, rng["gains"])
-    return RawInstrument(array, reference, offset, time, index, gain, bandpass, trx, share, shadow, found)
+    gain, bandpass, trx = _signal_path(site, found, placed, rng["gains"])
+    scale, channel_scale = _scales(site, placed)
+    instrument = RawInstrument(
+        array, reference, offset, site.time_mjd_s, index, gain, bandpass, trx, share, shadow,
+        found + tuple(f.record(site) for f in placed), placed, scale, channel_scale,
+    )  # fmt: skip
+    return instrument, site
 
 
 def _signal_path(
-    windows: list[RawWindow], time: NDArray[np.float64], nant: int, faults: tuple[Fault, ...], rng: np.random.Generator
+    site: Site, faults: tuple[Fault, ...], placed: tuple[RawFault, ...], rng: np.random.Generator
 ) -> tuple[dict[int, NDArray], dict[int, NDArray], dict[int, NDArray]]:
+    time, nant = site.time_mjd_s, len(site.names)
     t = time - time[0]
     amplitude, electronic = amplitude_drift(t, nant, rng), phase_drift(t, nant, rng)
     delay = rng.normal(0, 0.15e-9, (nant, 2))
     receivers = {b: _receiver(nant, rng) for b in (1, 2, 3, 4)}
     gain, bandpass, trx = {}, {}, {}
-    for w in windows:
+    for w in (w for w in site.windows if w.kind in ("pointing", "tdm", "fdm")):
         turn = np.exp(1j * electronic * w.centre_freq_hz / LO_HZ)[:, :, None]
         constant = np.exp(1j * rng.uniform(-np.pi, np.pi, (nant, 2)))
-        gain[w.id] = apply_faults(amplitude * turn * constant, time, faults).astype(np.complex64)
+        gains = apply_faults(amplitude * turn * constant, time, faults)
         plain = Window(w.id, w.name, w.chan_freq_hz, float(w.chan_width_hz[0]), w.net_sideband, w.baseband)
-        bandpass[w.id] = bandpass_shape(plain, delay, rng).astype(np.complex64)
+        band = bandpass_shape(plain, delay, rng)
+        for f in placed:
+            f.on_gain(gains, w, site)
+            f.on_bandpass(band, w)
+        gain[w.id], bandpass[w.id] = gains.astype(np.complex64), band.astype(np.complex64)
         level, curve, ripple, phase = receivers[w.baseband]
         x = ((w.chan_freq_hz - w.centre_freq_hz) / 1e9)[None, :, None]
         wave = np.sin(2 * np.pi * x / 0.35 + phase[:, None, :])
         shape = 1 + curve[:, 0, None, :] * x + curve[:, 1, None, :] * x**2 + ripple[:, None, :] * wave
         trx[w.id] = (level[:, None, :] * shape).astype(np.float32)
     return gain, bandpass, trx
+
+
+def _scales(site: Site, placed: tuple[RawFault, ...]) -> tuple[NDArray[np.float32], dict[int, NDArray[np.float32]]]:
+    nant = len(site.names)
+    scale = np.ones((len(site.time_mjd_s), nant, 2), np.float32)
+    channels: dict[int, NDArray[np.float32]] = {}
+    for f in placed:
+        f.on_scale(scale, site)
+    for w in site.science:
+        one = np.ones((nant, w.nchan, 2), np.float32)
+        for f in placed:
+            f.on_channel_scale(one, w)
+        if (one != 1).any():
+            channels[w.id] = one
+    return scale, channels
 
 
 def _receiver(nant: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray, NDArray]:
@@ -133,8 +184,11 @@ def _reference(array: Array, shadow: NDArray[np.float32]) -> int:
 
 def _faults(
     array: Array, subscans: tuple[RawSubscan, ...], reference: int, shadowed: set[int], rng: np.random.Generator
-) -> tuple[Fault, ...]:
-    """Choose the faults: those that last hit neither the reference antenna nor, if possible, one in a shadow."""
+) -> tuple[tuple[Fault, ...], list[int]]:
+    """Choose the standard faults: those that last hit neither the reference antenna nor, if possible, one in a shadow.
+
+    Returns the antennas that faults may hit as well, those in a shadow last.
+    """
     others = sorted((int(i) for i in rng.permutation(array.nant) if i != reference), key=lambda i: i in shadowed)
     names, out = array.names, []
     science = [s for s in subscans if s.purpose == "science"]
@@ -156,7 +210,7 @@ def _faults(
                              end_mjd_s=s.start_mjd_s + _LATE_S))  # fmt: skip
             end = s.start_mjd_s + s.integration_s
             out.append(Fault("flagged", names[lost], lost, start_mjd_s=s.start_mjd_s, end_mjd_s=end, scan=s.scan))
-    return tuple(out)
+    return tuple(out), others
 
 
 def _close_pair(array: Array, subscans: tuple[RawSubscan, ...], sources: tuple[Source, ...]) -> Array:

@@ -18,7 +18,10 @@ LO_HZ = 238.0e9
 REF_FREQ_HZ = LO_HZ
 _CENTRES = ((231.5e9, -1), (229.5e9, -1), (244.5e9, +1), (246.5e9, +1))
 """Centre frequency and sideband of each baseband, Band 6."""
-TDM_CHANNELS, TDM_HZ, FDM_HZ, AVERAGED_HZ = 128, 2.0e9, 1.875e9, 1.796875e9
+TDM_CHANNELS, TDM_HZ, FDM_HZ, NARROW_HZ = 128, 2.0e9, 1.875e9, 58.59375e6
+_AVERAGED_HZ = 1.796875e9
+_NARROW_OFFSETS_HZ = (0.25e9, -0.31e9, 0.12e9, -0.44e9)
+"""Where narrow windows are in their basebands."""
 WVR_SAMPLE_S, SHORT_S = 1.152, 1.92
 _SLEW_S, _GAP_S = 14.112, 1.152
 Kind = Literal["wvr", "sqld", "pointing", "tdm", "fdm", "average", "wvr_antenna"]
@@ -43,6 +46,10 @@ class RawSize:
         Visits to the target.
     tsys_every : int
         The system temperature is measured towards the target before every so many visits.
+    fdm_hz : tuple of float
+        Widths of the FDM windows, by baseband.
+    wvr : bool
+        Whether there are radiometers.
     """
 
     nant: int
@@ -57,18 +64,35 @@ class RawSize:
     target: tuple[int, int]
     loops: int
     tsys_every: int
+    fdm_hz: tuple[float, ...] = (FDM_HZ,) * 4
+    wvr: bool = True
 
 
 RAW_PRESETS = {
     "tiny": RawSize(8, 180.0, 480, (), 6.048, (1, 10), (1, 8), (1, 4), (1, 3), (1, 8), 3, 2),
     "small": RawSize(14, 260.0, 480, (1, 3), 6.048, (2, 15), (1, 15), (1, 5), (1, 4), (2, 8), 4, 2),
     "full": RawSize(40, 420.0, 960, (1, 2, 3, 4), 18.144, (2, 9), (2, 6), (1, 3), (1, 3), (2, 6), 9, 3),
+    "sn1987a": RawSize(36, 420.0, 3840, (1, 2, 3, 4), 36.288, (1, 8), (1, 4), (1, 1), (1, 1), (1, 3), 8, 1),
 }
-"""``tiny`` for tests, ``small`` for trials, ``full`` (40 antennas, an hour) as large as a real block."""
+"""``tiny`` for tests, ``small`` for trials, ``full`` (40 antennas, an hour) and ``sn1987a`` (36 antennas, 40 minutes,
+3840 channels a window) as large as real blocks."""
+SPWS = ("wide", "narrow", "mixed")
+_FEW_CHANNELS, _FINER = 512, 6
+"""With so few channels ``sn1987a`` records so many times as many integrations."""
 
 
-def raw_size(name: str, nant: int | None, nchan: int | None) -> RawSize:
+def raw_size(name: str, nant: int | None, nchan: int | None, spws: str = "wide", *, wvr: bool = True) -> RawSize:
     """Return a preset of raw blocks, with the numbers that are given in place of its own.
+
+    Parameters
+    ----------
+    name : str
+    nant, nchan : int, optional
+    spws : str
+        ``wide``: the preset's. ``narrow``: an FDM window of 58.6 MHz in every baseband; ``mixed``: one of 1875 MHz in
+        the first.
+    wvr : bool
+        Whether there are radiometers.
 
     Raises
     ------
@@ -76,7 +100,12 @@ def raw_size(name: str, nant: int | None, nchan: int | None) -> RawSize:
     """
     if name not in RAW_PRESETS:
         raise ArgumentError(f"there is no preset {name!r} of raw blocks; possible are {', '.join(RAW_PRESETS)}")
-    size = RAW_PRESETS[name]
+    if spws not in SPWS:
+        raise ArgumentError(f"spws = {spws!r} is not possible; choose one of {', '.join(SPWS)}")
+    size = replace(RAW_PRESETS[name], wvr=wvr)
+    if spws != "wide":
+        first = FDM_HZ if spws == "mixed" else NARROW_HZ
+        size = replace(size, fdm_basebands=(1, 2, 3, 4), fdm_hz=(first, NARROW_HZ, NARROW_HZ, NARROW_HZ))
     if nant is not None:
         if not 4 <= nant <= max_antennas():
             raise ArgumentError(f"nant = {nant} is not possible; a raw block has from 4 to {max_antennas()}")
@@ -91,7 +120,17 @@ def raw_size(name: str, nant: int | None, nchan: int | None) -> RawSize:
                 f"nchan: the preset {name!r} has no FDM windows, and TDM ones have {TDM_CHANNELS} channels"
             )
         size = replace(size, fdm_channels=nchan)
+        if name == "sn1987a" and nchan <= _FEW_CHANNELS:
+            size = _finer(size, _FINER)
     return size
+
+
+def _finer(size: RawSize, times: int) -> RawSize:
+    """Cut the integrations of the science scans into so many."""
+    visits = {
+        k: (getattr(size, k)[0], getattr(size, k)[1] * times) for k in ("bandpass", "flux", "phase", "check", "target")
+    }
+    return replace(size, integration_s=size.integration_s / times, **visits)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +179,20 @@ def raw_windows(size: RawSize) -> tuple[RawWindow, ...]:
     out = [_wvr(0, "WVR#NOMINAL", "wvr")]
     for baseband, (centre, side) in enumerate(_CENTRES, start=1):
         out.append(_window(len(out), f"BB_{baseband}#SQLD", "sqld", centre, side, 1, TDM_HZ, baseband))
-    kinds: list[tuple[Kind, str, int, float, tuple[int, ...]]] = [
-        ("pointing", "X1040312701", TDM_CHANNELS, TDM_HZ, (1, 2, 3, 4)),
-        ("tdm", "X1040312740", TDM_CHANNELS, TDM_HZ, (1, 2, 3, 4)),
-        ("fdm", "X1040312783", size.fdm_channels, FDM_HZ, size.fdm_basebands),
+    kinds: list[tuple[Kind, str, int, tuple[float, ...], tuple[int, ...]]] = [
+        ("pointing", "X1040312701", TDM_CHANNELS, (TDM_HZ,) * 4, (1, 2, 3, 4)),
+        ("tdm", "X1040312740", TDM_CHANNELS, (TDM_HZ,) * 4, (1, 2, 3, 4)),
+        ("fdm", "X1040312783", size.fdm_channels, size.fdm_hz, size.fdm_basebands),
     ]
-    for kind, number, nchan, width, basebands in kinds:
+    for kind, number, nchan, widths, basebands in kinds:
         for baseband in basebands:
-            centre, side = _CENTRES[baseband - 1]
+            (centre, side), width = _CENTRES[baseband - 1], widths[baseband - 1]
+            centre += _NARROW_OFFSETS_HZ[baseband - 1] if width == NARROW_HZ else 0.0
+            averaged = min(_AVERAGED_HZ, _AVERAGED_HZ / FDM_HZ * width)
             stem, first = f"{number}#ALMA_RB_06#BB_{baseband}#SW-01", len(out)
             out.append(_window(first, f"{stem}#FULL_RES", kind, centre, side, nchan, width, baseband))
-            out.append(_window(first + 1, f"{stem}#CH_AVG", "average", centre, side, 1, AVERAGED_HZ, baseband, first))
-    out += [_wvr(len(out) + i, f"WVR#Antenna_{i}", "wvr_antenna") for i in range(size.nant)]
+            out.append(_window(first + 1, f"{stem}#CH_AVG", "average", centre, side, 1, averaged, baseband, first))
+    out += [_wvr(len(out) + i, f"WVR#Antenna_{i}", "wvr_antenna") for i in range(size.nant if size.wvr else 0)]
     return tuple(out)
 
 
@@ -201,6 +242,8 @@ class RawSubscan:
     time_mjd_s : float64 (time,)
         Mid-points of the correlator's integrations.
     integration_s : float
+    wvr : bool
+        Whether radiometers record.
     """
 
     scan: int
@@ -215,11 +258,12 @@ class RawSubscan:
     end_mjd_s: float
     time_mjd_s: NDArray[np.float64]
     integration_s: float
+    wvr: bool = True
 
     @property
     def wvr_time_mjd_s(self) -> NDArray[np.float64]:
         """Mid-points of the radiometers' samples."""
-        count = max(1, int((self.end_mjd_s - self.start_mjd_s) / WVR_SAMPLE_S))
+        count = max(1, int((self.end_mjd_s - self.start_mjd_s) / WVR_SAMPLE_S)) if self.wvr else 0
         return np.round(self.start_mjd_s + (np.arange(count) + 0.5) * WVR_SAMPLE_S, 6)
 
 
@@ -235,8 +279,8 @@ _SCIENCE = {
 class _Clock:
     """Lays scans out in time."""
 
-    def __init__(self, roles: tuple[str, ...]) -> None:
-        self.roles, self.time, self.scan = roles, START_MJD_S, 0
+    def __init__(self, roles: tuple[str, ...], *, wvr: bool) -> None:
+        self.roles, self.wvr, self.time, self.scan = roles, wvr, START_MJD_S, 0
         self.subscans: list[RawSubscan] = []
 
     def run(self, purpose: Purpose, role: str, parts: list[tuple[str, str, float, int]], integration_s: float) -> None:
@@ -244,11 +288,25 @@ class _Clock:
         self.scan += 1
         field = self.roles.index(role)
         for k, (intents, load, amplitude, count) in enumerate(parts, start=1):
+            if not self.wvr:
+                intents = ",".join(i for i in intents.split(",") if not i.startswith("CALIBRATE_WVR"))
             mid = np.round(self.time + (np.arange(count) + 0.5) * integration_s, 6)
             end = self.time + count * integration_s
             self.subscans.append(
                 RawSubscan(
-                    self.scan, k, field, role, purpose, intents, load, amplitude, self.time, end, mid, integration_s
+                    self.scan,
+                    k,
+                    field,
+                    role,
+                    purpose,
+                    intents,
+                    load,
+                    amplitude,
+                    self.time,
+                    end,
+                    mid,
+                    integration_s,
+                    self.wvr,
                 )
             )
             self.time = end + _GAP_S
@@ -274,20 +332,21 @@ class _Clock:
 
 def raw_schedule(size: RawSize, roles: tuple[str, ...]) -> tuple[RawSubscan, ...]:
     """Lay a raw block out: pointing, sideband ratio, Tsys, bandpass, flux, then phase and target in turn."""
-    clock, t = _Clock(roles), size.integration_s
-    clock.pointing("bandpass")
+    clock, t = _Clock(roles, wvr=size.wvr), size.integration_s
+    first = next(role for role in ("bandpass", "flux", "phase") if role in roles)
+    clock.pointing(first)
     off = "CALIBRATE_SIDEBAND_RATIO#OFF_SOURCE,CALIBRATE_WVR#OFF_SOURCE"
-    clock.run("sideband", "bandpass", [(off, "sky", 0.0, 4)], SHORT_S)
-    clock.atmosphere("bandpass")
-    clock.science("bandpass", size.bandpass, t)
-    clock.atmosphere("flux")
-    clock.science("flux", size.flux, t)
+    clock.run("sideband", first, [(off, "sky", 0.0, 4)], SHORT_S)
+    for role, visit in (("bandpass", size.bandpass), ("flux", size.flux)):
+        if role in roles:
+            clock.atmosphere(role)
+            clock.science(role, visit, t)
     clock.pointing("phase")
     for loop in range(size.loops):
         if loop % size.tsys_every == 0:
             clock.atmosphere("target")
         clock.science("phase", size.phase, t)
-        if loop in (0, size.loops - 1):
+        if loop in (0, size.loops - 1) and "check" in roles:
             clock.science("check", size.check, t)
         clock.science("target", size.target, t)
     clock.science("phase", size.phase, t)

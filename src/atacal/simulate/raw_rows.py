@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.simulate.atmosphere import GROUND_K, rayleigh_jeans
+from atacal.simulate.atmosphere import FORWARD, GROUND_K, rayleigh_jeans
 from atacal.simulate.earth import antenna_uvw, towards_itrf
-from atacal.simulate.raw_air import AMBIENT_K, FORWARD, HOT_K, RawAir, system_temperature
+from atacal.simulate.raw_air import AMBIENT_K, HOT_K, RawAir, system_temperature
 from atacal.simulate.raw_instrument import RawInstrument, kelvin_per_jy
-from atacal.simulate.raw_layout import AVERAGED_HZ, WVR_SAMPLE_S, RawSubscan, RawWindow, windows_of
+from atacal.simulate.raw_layout import WVR_SAMPLE_S, RawSubscan, RawWindow, windows_of
 from atacal.simulate.sky import C_M_S, Source
 from atacal.simulate.visibilities import CORR_RECEPTORS, baselines
 
@@ -180,6 +180,7 @@ def _correlator_rows(
             draws *= sigma[:, None, None]
             draws[:nant, :, 1::2] = 0  # a power is real
             vis[k] += draws.view(np.complex64)
+    _digital_faults(block, number, w, vis, slice(at + span.start, at + span.stop), (a1, a2))
     flag = np.zeros(vis.shape, bool)
     for f in block.instrument.faults:
         if f.kind == "flagged":
@@ -190,6 +191,25 @@ def _correlator_rows(
         number, w.id, subscan.integration_s, np.repeat(time, len(a1)), np.tile(a1, n), np.tile(a2, n),
         uvw.reshape(-1, 3), vis.reshape(-1, *cell), flag.reshape(-1, *cell), np.tile(weight, n).astype(np.float32),
     )  # fmt: skip
+
+
+def _digital_faults(
+    block: RawBlock, number: int, w: RawWindow, vis: NDArray[np.complex64], whole: slice, pairs: tuple[NDArray, NDArray]
+) -> None:
+    """Put in what is wrong after the digitisers: scales of signal and noise, products of baselines."""
+    ins, (a1, a2) = block.instrument, pairs
+    receptors = np.array([CORR_RECEPTORS[c] for c in block.corrs])
+    scale = ins.scale[whole]
+    for k in np.flatnonzero((scale != 1).any(axis=(1, 2))):
+        vis[k] *= (scale[k, a1][:, receptors[:, 0]] * scale[k, a2][:, receptors[:, 1]])[:, None]
+    channels = ins.channel_scale.get(w.id)
+    if channels is not None:
+        for c in np.flatnonzero((channels != 1).any(axis=(0, 2))):
+            vis[:, :, c] *= channels[a1, c][:, receptors[:, 0]] * channels[a2, c][:, receptors[:, 1]]
+    subscan = block.subscans[number]
+    if subscan.purpose == "science":
+        for fault in ins.placed:
+            fault.on_baselines(vis, w, subscan.scan, pairs, block.corrs)
 
 
 def _multiply(
@@ -221,7 +241,7 @@ def _autocorrelations(block: RawBlock, number: int, w: RawWindow, out: NDArray[n
 
 def _average(rows: RawRows, w: RawWindow, into: RawWindow, subscan: RawSubscan) -> RawRows:
     """Average the channels in the middle of the band."""
-    inside = np.flatnonzero(np.abs(w.chan_freq_hz - w.centre_freq_hz) < AVERAGED_HZ / 2)
+    inside = np.flatnonzero(np.abs(w.chan_freq_hz - w.centre_freq_hz) < into.chan_width_hz[0] / 2)
     part = slice(int(inside[0]), int(inside[-1]) + 1)
     one = np.where(rows.antenna1 == rows.antenna2, 1.0, 2.0)
     weight = one * len(inside) * w.effective_bw_hz[0] * subscan.integration_s

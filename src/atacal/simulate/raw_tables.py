@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,13 @@ from atacal.simulate.earth import azimuth_elevation
 from atacal.simulate.raw_air import AMBIENT_K, HOT_K, Measured
 from atacal.simulate.raw_layout import RawSubscan, RawWindow
 from atacal.simulate.raw_rows import RawBlock
+from atacal.simulate.timestamps import timestamp
 from atacal.simulate.visibilities import CORR_RECEPTORS
 
 _CORR_TYPES = {"XX": 9, "XY": 10, "YX": 11, "YY": 12}
 _BAND_6_ANGLE_RAD = np.radians([-45.0, 45.0])
 _POINTING_S = 2.016
 _WEATHER_S = 60.0
-_MJD_UNIX = 40587
 _PROCESSORS = (("CORRELATOR", "ALMA_CORRELATOR_MODE"), ("RADIOMETER", "ALMA_RADIOMETER"))
 Flag = tuple[str, float, float, str]
 
@@ -147,12 +146,6 @@ def _put_syscal(path: str | os.PathLike[str], m: Measured) -> None:
         "INTERVAL": m.interval_s, "TCAL_SPECTRUM": m.tcal_k, "TRX_SPECTRUM": m.trx_k, "TSKY_SPECTRUM": m.tsky_k,
         "TSYS_SPECTRUM": m.tsys_k, "TCAL_FLAG": True, "TRX_FLAG": True, "TSKY_FLAG": True, "TSYS_FLAG": True,
     })  # fmt: skip
-
-
-def timestamp(mjd_s: float) -> str:
-    """Spell a time as flag commands do: ``2019/06/15/05:45:36.000``."""
-    moment = datetime.fromtimestamp(round(mjd_s - _MJD_UNIX * 86400.0, 3), UTC)
-    return moment.strftime("%Y/%m/%d/%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
 
 
 def _put_flag_commands(path: str | os.PathLike[str], flags: list[Flag]) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import InvalidTable, NoSuchTable
-from atacal.simulate.instrument import Fault, Instrument
+from atacal.simulate.fault import Fault
+from atacal.simulate.instrument import Instrument
 from atacal.simulate.presets import ROLES, Window
 from atacal.simulate.sky import Component, Disk, Source
 
@@ -85,9 +86,9 @@ class Truth:
 
     def flux_options(self) -> str:
         """Spell the flux calibrator's model as options of ``atacal calibrate``."""
-        source = next(s for s in self.sources if s.role == "flux")
-        if source.disk is not None:
-            return ""  # calibrate knows the body
+        source = next((s for s in self.sources if s.role == "flux"), None)
+        if source is None or source.disk is not None:
+            return ""  # there is none, or calibrate knows the body
         model = source.components[0]
         return f"--flux-density {model.flux_jy:g} --spix {model.spix:g} --reffreq {source.ref_freq_hz / 1e9:g}GHz"
 
@@ -231,7 +232,7 @@ def read_truth(ms: str | os.PathLike[str]) -> Truth:
     return Truth(
         ms=os.path.normpath(os.fspath(ms)),
         sources=sources,
-        faults=tuple(Fault(**f) for f in content["faults"]),
+        faults=tuple(Fault.from_dict(f) for f in content["faults"]),
         raw=content.get("raw", {}),
         **{k: content[k] for k in ("arguments", "antennas", "refant", "spws", "flux_jy", "integration_s", "nrow")},
     )
