@@ -134,3 +134,12 @@ def test_the_average_over_an_integration_is_the_mean_of_its_parts():
     parts = screen.path_m(1000.0 + (np.arange(400) + 0.5) / 400 * 10.0, place, 0.0)
     whole = screen.path_m(np.array([1005.0]), place, 10.0)
     assert whole[0, 0] == pytest.approx(parts.mean(), rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize("nchan", [1, 30, 64, 480, 3840])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_waves_of_many_channels_are_those_of_each(nchan, sign):
+    freq = 231e9 + sign * 2e9 / nchan * np.arange(nchan)
+    path = np.array([[0.0, 1.3e-3], [-2.7e-2, 0.4]])
+    expected = np.exp(2j * np.pi / 299792458.0 * path[..., None] * freq)
+    np.testing.assert_allclose(sky.waves(path, freq), expected, rtol=0, atol=1e-10)

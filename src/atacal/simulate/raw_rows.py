@@ -16,6 +16,7 @@ from atacal.simulate.raw_instrument import RawInstrument, kelvin_per_jy
 from atacal.simulate.raw_layout import WVR_SAMPLE_S, RawSubscan, RawWindow, windows_of
 from atacal.simulate.sky import C_M_S, Source
 from atacal.simulate.visibilities import CORR_RECEPTORS, baselines
+from atacal.threads import in_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,20 @@ class RawRows:
     weight: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class _Job:
+    """An item of rows to make: of a window, or of the radiometers (None) with their samples ``span``.
+
+    ``at`` is the subscan's first integration in the block; ``last`` says that the subscan's item is the window's last.
+    """
+
+    subscan: int
+    window: RawWindow | None
+    span: slice
+    at: int
+    last: bool = False
+
+
 def raw_rows(block: RawBlock, max_bytes: int) -> Iterator[RawRows]:
     """Yield the rows: subscan, then the radiometers, then each window with its channel average.
 
@@ -70,27 +85,40 @@ def raw_rows(block: RawBlock, max_bytes: int) -> Iterator[RawRows]:
     ----------
     block : RawBlock
     max_bytes : int
-        Bound on the visibilities of one item; items are whole integrations.
+        Bound on the visibilities of one item; items are whole integrations, made ahead by threads.
     """
-    nbase = len(baselines(block.instrument.array.nant, True)[0])
     average = {w.of: w for w in block.windows if w.kind == "average"}
     delay = block.delay_m
+
+    def made(job: _Job) -> tuple[RawRows, RawRows | None]:
+        if job.window is None:
+            return _radiometer_rows(block, job.subscan, block.wvr_k[job.span]), None
+        rows = _correlator_rows(block, job.subscan, job.window, job.span, job.at, delay)
+        return rows, _average(rows, job.window, average[job.window.id], block.subscans[job.subscan])
+
+    jobs = list(_jobs(block, max_bytes))
+    averaged: list[RawRows] = []
+    for job, (rows, mean) in zip(jobs, in_order(made, jobs), strict=True):
+        yield rows
+        if mean is not None:
+            averaged.append(mean)
+        if job.last:
+            yield _joined(averaged)
+            averaged = []
+
+
+def _jobs(block: RawBlock, max_bytes: int) -> Iterator[_Job]:
+    nbase = len(baselines(block.instrument.array.nant, True)[0])
     at = sample = 0
     for number, subscan in enumerate(block.subscans):
-        wvr_times = subscan.wvr_time_mjd_s
-        yield _radiometer_rows(block, number, block.wvr_k[sample : sample + len(wvr_times)])
-        sample += len(wvr_times)
-        nint = len(subscan.time_mjd_s)
+        nwvr, nint = len(subscan.wvr_time_mjd_s), len(subscan.time_mjd_s)
+        yield _Job(number, None, slice(sample, sample + nwvr), at)
         for w in windows_of(subscan, block.windows):
             step = max(1, max_bytes // (nbase * w.nchan * len(block.corrs) * 8))
-            averaged = []
             for start in range(0, nint, step):
-                span = slice(start, min(nint, start + step))
-                rows = _correlator_rows(block, number, w, span, at, delay)
-                averaged.append(_average(rows, w, average[w.id], subscan))
-                yield rows
-            yield _joined(averaged)
-        at += nint
+                stop = min(nint, start + step)
+                yield _Job(number, w, slice(start, stop), at, stop == nint)
+        at, sample = at + nint, sample + nwvr
 
 
 def _radiometer_rows(block: RawBlock, number: int, kelvin: NDArray[np.float32]) -> RawRows:

@@ -144,8 +144,27 @@ class Source:
         for c in self.components:
             east, north = c.l_arcsec * ARCSEC_RAD, c.m_arcsec * ARCSEC_RAD
             path = uvw_m @ np.array([east, north, np.sqrt(1 - east**2 - north**2) - 1])
-            total += c.flux_jy * ratio**c.spix * np.exp(2j * np.pi * path[..., None] * freq_hz / C_M_S)
+            total += c.flux_jy * ratio**c.spix * waves(path, freq_hz)
         return total
+
+
+_RUN = 32
+"""Channels between those whose waves are computed from scratch."""
+
+
+def waves(path_m: NDArray[np.float64], freq_hz: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Return exp(2 pi i path nu / c), complex128 (..., chan).
+
+    Of many channels of one width each wave is a product of two: of the first of its run, and of its place there.
+    """
+    n = len(freq_hz)
+    step = float(freq_hz[-1] - freq_hz[0]) / max(n - 1, 1)
+    turns = 2j * np.pi / C_M_S * path_m[..., None]
+    if n < 2 * _RUN or n % _RUN or not np.allclose(np.diff(freq_hz), step, rtol=1e-6):
+        return np.asarray(np.exp(turns * freq_hz), np.complex128)
+    runs = np.exp(turns * freq_hz[::_RUN])
+    within = np.exp(turns * (step * np.arange(_RUN)))
+    return (runs[..., None] * within[..., None, :]).reshape(*path_m.shape, n)
 
 
 def hms(text: str) -> float:
