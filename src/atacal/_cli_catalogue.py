@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Tables as files": ("rmtables", "clearstat"),
     "Apply": ("applycal", "split"),
     "Before imaging": ("concat", "mstransform", "cvel2", "statwt", "fixvis", "fixplanets"),
+    "Images": ("tclean",),
 }
 """Order of the commands in ``atacal --help``; a task that is named nowhere here comes last, under "Other tasks"."""
 

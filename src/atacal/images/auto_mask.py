@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atacal.heuristics.imaging import AutoMask
 from atacal.images.beam import convolve, gaussian
 from atacal.images.regions import grow, prune
-from atacal.images.spec import AutoMask, Beam
+from atacal.images.spec import Beam
 from atacal.images.statistics import middle_and_rms, rms_without_outliers
 
 
@@ -75,15 +76,15 @@ class AutoMasker:
         before = self.mask
         self.positive = (self.positive | grown | new) & self.allowed
         self.mask = (before | self.positive | negative) & self.allowed
-        self._settle(before, level)
+        self._settle(before)
         return self.mask
 
-    def _settle(self, before: NDArray[np.bool_], level: float) -> None:
+    def _settle(self, before: NDArray[np.bool_]) -> None:
         """Stop changing the mask when it has changed by fewer than minpercentchange of its pixels."""
         if self.parameters.minpercentchange < 0 or not before.any():
             return
         change = np.count_nonzero(self.mask ^ before) / np.count_nonzero(before)
-        self._settled = change < self.parameters.minpercentchange / 100 and np.isfinite(level)
+        self._settled = bool(change < self.parameters.minpercentchange / 100)
 
     def _noise(self, residual: NDArray) -> tuple[float, float]:
         if self.parameters.fastnoise:

@@ -140,9 +140,7 @@ def _ellipse(first: float, second: float, angle_rad: float) -> Beam:
     return Beam(max(first, second), min(first, second), float((angle + 90) % 180 - 90))
 
 
-def _with_errors(
-    height: float, place: tuple[float, float], size: Beam, beam: Beam, rms_jy: float
-) -> GaussianFit:
+def _with_errors(height: float, place: tuple[float, float], size: Beam, beam: Beam, rms_jy: float) -> GaussianFit:
     areas = size.major_arcsec * size.minor_arcsec / (beam.major_arcsec * beam.minor_arcsec)
     flux = height * areas
     wide, narrow = (beam.major_arcsec / size.major_arcsec) ** 2, (beam.minor_arcsec / size.minor_arcsec) ** 2

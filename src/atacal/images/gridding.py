@@ -130,9 +130,7 @@ class Gridder:
     def _batches(self) -> Iterator[Batch]:
         return self._samples.batches(vis=False)
 
-    def _to_image(
-        self, batch: Batch, vis: NDArray[np.complex128], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _to_image(self, batch: Batch, vis: NDArray[np.complex128], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         nx, ny = self._spec.imsize
         out: NDArray[np.float64] = self._ducc.vis2dirty(vis=vis, wgt=weights, npix_x=nx, npix_y=ny, **self._how(batch))
         return out

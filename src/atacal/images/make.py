@@ -48,8 +48,8 @@ def make_image(spec: ImageSpec) -> ImageResult:
     Notes
     -----
     The cycles are tclean's: a minor cycle cleans down to ``max(threshold, peak * f)`` with f the highest sidelobe times
-    cyclefactor, within minpsffraction and maxpsffraction; then the model is seen with the data's weights and samples and
-    taken off the dirty image, without reading the visibilities again.
+    cyclefactor, within minpsffraction and maxpsffraction; then the model is seen with the data's weights and samples
+    and taken off the dirty image, without reading the visibilities again.
     """
     wgridder()  # what is missing is said before anything is read
     ny_nx = (spec.imsize[1], spec.imsize[0])
@@ -76,9 +76,7 @@ class _Sky:
         self.dish_m = float(np.median([ms.metadata.antennas[int(a)].dish_diameter_m for a in used]))
         telescope = ms.metadata.telescope
         if telescope.upper() not in _DISH_TELESCOPES:
-            log.warning(
-                "the primary beam of %s is taken as that of an evenly lit dish of %g m", telescope, self.dish_m
-            )
+            log.warning("the primary beam of %s is taken as that of an evenly lit dish of %g m", telescope, self.dish_m)
         self.pb = primary_beam(shape, samples.spec.cell_arcsec, freq_hz, self.dish_m)
 
     def observatory_m(self) -> tuple[float, float, float]:
@@ -183,9 +181,7 @@ class _Cycles:
     def _cycle(self, peak: float) -> None:
         """Do one minor and one major cycle."""
         spec = self.spec
-        fraction = float(
-            np.clip(self.masks.sidelobe * spec.cyclefactor, spec.minpsffraction, spec.maxpsffraction)
-        )
+        fraction = float(np.clip(self.masks.sidelobe * spec.cyclefactor, spec.minpsffraction, spec.maxpsffraction))
         left = spec.niter - self.iterations
         done = _MINOR[spec.deconvolver](
             self.residual, self.model, self.dirty.psf, self.mask, gain=spec.gain,

@@ -23,6 +23,7 @@ _BLOCKAGE_M = 0.75
 CASA_X = 7.016 / (1.566 * 60 * 24.5)
 """CASA's x for each arcminute, metre of dish and GHz (the second null of a dish of 24.5 m)."""
 
+
 def effective_dish_m(dish_m: float) -> float:
     """Return the diameter of the evenly lit dish that has an antenna's main beam: 10.7 for 12 m, 6.25 for 7 m."""
     if abs(dish_m - 12) < 0.5:
@@ -32,9 +33,7 @@ def effective_dish_m(dish_m: float) -> float:
     return dish_m
 
 
-def primary_beam(
-    shape: tuple[int, int], cell_arcsec: float, freq_hz: float, dish_m: float
-) -> NDArray[np.float64]:
+def primary_beam(shape: tuple[int, int], cell_arcsec: float, freq_hz: float, dish_m: float) -> NDArray[np.float64]:
     """Return the primary beam of an image whose pointing centre is the pixel (ny // 2, nx // 2).
 
     Parameters

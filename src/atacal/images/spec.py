@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
+from atacal.heuristics.imaging import AutoMask
 from atacal.ms.selection import Selection
 
 ARCSEC = np.pi / 648000
@@ -38,26 +39,6 @@ class Beam:
     def area_pix(self, cell_arcsec: float) -> float:
         """Return its solid angle in pixels: pi a b / (4 ln 2)."""
         return float(np.pi / (4 * np.log(2)) * self.major_arcsec * self.minor_arcsec / cell_arcsec**2)
-
-
-@dataclass(frozen=True)
-class AutoMask:
-    """Parameters of auto-multithresh (Kepley et al. 2020, PASP 132, 024505), by CASA's names.
-
-    CASA's defaults; `atacal.heuristics.imaging.auto_mask_parameters` has those of ALMA's arrays.
-    """
-
-    sidelobethreshold: float = 3.0
-    noisethreshold: float = 5.0
-    lownoisethreshold: float = 1.5
-    negativethreshold: float = 0.0
-    smoothfactor: float = 1.0
-    minbeamfrac: float = 0.3
-    cutthreshold: float = 0.01
-    growiterations: int = 75
-    dogrowprune: bool = True
-    minpercentchange: float = -1.0
-    fastnoise: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +114,12 @@ class ImageSpec:
             ("weighting", WEIGHTINGS), ("deconvolver", DECONVOLVERS), ("usemask", USE_MASKS),
             ("datacolumn", tuple(DATA_COLUMNS)), ("stokes", STOKES),
         ):  # fmt: skip
-            if getattr(self, name) not in possible:
-                raise ArgumentError(f"{name}={getattr(self, name)!r} is not available; possible are {', '.join(possible)}")
+            if (value := getattr(self, name)) not in possible:
+                raise ArgumentError(f"{name}={value!r} is not available; possible are {', '.join(possible)}")
         if not self.vis:
             raise ArgumentError("vis is empty: give at least one MeasurementSet")
         if isinstance(self.selection, tuple) and len(self.selection) != len(self.vis):
-            raise ArgumentError(f"{len(self.selection)} selections for {len(self.vis)} MeasurementSets: give one for each")
+            raise ArgumentError(f"{len(self.selection)} selections for {len(self.vis)} MeasurementSets: one for each")
         if not (np.isfinite(self.cell_arcsec) and self.cell_arcsec > 0):
             raise ArgumentError(f"cell={self.cell_arcsec!r} arcsec: a pixel's width is a positive number")
         if len(self.imsize) != 2 or any(n < 32 or n % 2 for n in self.imsize):
