@@ -29,6 +29,7 @@ from atacal.tasks.setjy import setjy as setjy
 from atacal.tasks.smoothcal import smoothcal as smoothcal
 from atacal.tasks.split import split as split
 from atacal.tasks.statwt import statwt as statwt
+from atacal.tasks.tclean import tclean as tclean
 from atacal.tasks.tsysspwmap import tsysspwmap as tsysspwmap
 from atacal.tasks.vishead import vishead as vishead
 from atacal.tasks.wvrgcal import wvrgcal as wvrgcal
