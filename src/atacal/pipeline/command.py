@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from atacal.errors import ArgumentError
+from atacal.pipeline.files import write_bytes
 from atacal.pipeline.recipes import RECIPES, recipe_of
 from atacal.pipeline.run import Run
 from atacal.pipeline.watch import JsonLines, Terminal, Watcher
 from atacal.progress import is_quiet
 from atacal.results import json_on_stdout
 
+_TABLES = ("flux.csv", "antennapos.csv")
+_TEMPLATES = (".flagtemplate.txt", ".flagtsystemplate.txt", ".flagtargetstemplate.txt")
 _ENDINGS = (".asdm.sdm", ".asdm", ".sdm", ".ms")
 
 
@@ -65,6 +68,7 @@ def pipeline(
     recipe: str = "today",
     session: list[str] | str = "",
     stages: str = "",
+    files: list[str] | str = "",
     dbservice: bool = False,
     workers: int = 0,
     cluster: str = "",
@@ -86,6 +90,9 @@ def pipeline(
         The session of each block.
     stages : str
         Do only the stages up to this one: a number or a name (``14``, ``hifa_bandpass``). Empty: all.
+    files : str or list of str
+        Files that people edit, copied into the run directory before it begins: ``flux.csv``, ``antennapos.csv``,
+        ``X.flagtemplate.txt``, ``X.flagtsystemplate.txt``, ``X.flagtargetstemplate.txt``.
     dbservice : bool
         Ask ALMA's service for the calibrators' flux densities.
     workers : int
@@ -107,7 +114,10 @@ def pipeline(
     chosen = recipe_of(recipe)
     calls = _until(list(RECIPES[chosen]), stages)
     folder = Path(outdir or f"{_stem(given[0])}.pipeline")
+    edited = _edited(files)
     with Run(folder, recipe=chosen, workers=workers or None, cluster=cluster, watcher=_watcher(len(calls))) as run:
+        for path, name in edited:
+            write_bytes(run.folder / name, path.read_bytes())
         for task, parameters in calls:
             first = (
                 {"vis": given, "session": session or (), "dbservice": dbservice} if task == "hifa_importdata" else {}
@@ -145,6 +155,20 @@ def summary_of(result: dict[str, Any]) -> str:
     if len(lines) == 1:
         return next(iter(lines.values()))
     return "; ".join(f"{name.removesuffix('.ms')}: {text}" for name, text in lines.items() if text)
+
+
+def _edited(files: list[str] | str) -> list[tuple[Path, str]]:
+    """Return each file with its name in the run directory: ``X.ms.antennapos.csv`` is antennapos.csv there."""
+    out = []
+    for path in map(Path, [files] if isinstance(files, str) and files else files):
+        table = next((name for name in _TABLES if path.name == name or path.name.endswith(f".{name}")), None)
+        if table is None and not path.name.endswith(_TEMPLATES):
+            kinds = ", ".join([*_TABLES, *(f"X{t}" for t in _TEMPLATES)])
+            raise ArgumentError(f"files: {path} is none of those that a run reads: {kinds}")
+        if not path.is_file():
+            raise ArgumentError(f"files: there is no {path}")
+        out.append((path, table or path.name))
+    return out
 
 
 def _until(calls: list[tuple[str, dict[str, Any]]], last: str) -> list[tuple[str, dict[str, Any]]]:

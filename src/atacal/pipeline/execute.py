@@ -49,7 +49,7 @@ class Workers:
         if len(items) < 2 or self.count < 2:
             return [function(*item) for item in items]
         if self._pool is None:  # fork would copy threads' locks
-            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context("spawn"), initializer=_quiet)
         share = self.memory // min(self.count, len(items))
         return list(self._pool.map(_bounded, [(function, item, share) for item in items]))
 
@@ -59,6 +59,12 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
         if self._client is not None:
             self._client.close()
+
+
+def _quiet() -> None:
+    """Say nothing on the terminal: it has the table of stages."""
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
 
 
 def _bounded(work: tuple[Callable[..., Any], tuple[Any, ...], int]) -> Any:

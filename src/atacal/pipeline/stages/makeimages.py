@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from atacal.results import plain
 
 IMAGES = "images"
 _KIND: dict[str, Kind] = {"CHECK": "check", "TARGET": "target"}
+_CLEAR = 2.0
+"""So many times the threshold is a peak that must be cleaned, whether or not a mask was found."""
 _SHOWN = 128
 """Pixels of an image's data that a chart has at most along a side: its middle."""
 
@@ -127,15 +130,20 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
         phasecenter=planned["phasecenter"], uvrange=planned["uvrange"], datacolumn=planned["datacolumn"],
         niter=niter, threshold_jy=threshold, cyclefactor=options["cyclefactor"], **masks[options["masking"]],
     )  # fmt: skip
+    masking = options["masking"]
     try:
         result = make_image(spec)
+        if masking == "auto" and not result.mask.any() and result.dirty_peak_jy > _CLEAR * threshold:
+            # few antennas: sidelobes nearly as high as the source leave nothing that stands out of them
+            masking = "centralregion"
+            result = make_image(replace(spec, **masks[masking]))
         paths = write_products(result, f"{folder}/{IMAGES}/{planned['name']}", pbcor=True, overwrite=True)
     except AtacalError as error:
         return {"numbers": {"failed": " ".join(str(error).split())}, "files": [], "middle": None}
     numbers: dict[str, Any] = result.numbers() | {
         "threshold_over_sensitivity": threshold / sigma,
         "expected_rms_jy": threshold / options["tlimit"],
-        "masking": options["masking"],
+        "masking": masking,
         "niter": niter,
     }
     numbers |= _fit(result)
