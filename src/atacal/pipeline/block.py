@@ -117,7 +117,7 @@ class Block:
     def solve(
         self, task: str, caltable: str, *, intents: Sequence[str], spws: Sequence[int] | None = None,
         fields: Sequence[int] | None = None, terms: Iterable[str] | None = None, extra: Sequence[Applied] = (),
-        channels: Mapping[int, str] | None = None, register: bool = False, **given: Any,
+        channels: Mapping[int, str] | None = None, append: bool = False, **given: Any,
     ) -> list[Unit]:  # fmt: skip
         """Solve on the data of some intents, with the registered tables of some terms applied on the fly.
 
@@ -139,6 +139,8 @@ class Block:
             Tables to apply that are not registered; they replace registered ones of their terms.
         channels : dict of spw to str, optional
             Channels to solve on: ``{17: "48~80"}``.
+        append : bool
+            Add to a table that is there.
         **given
             Other arguments of the task.
 
@@ -158,8 +160,8 @@ class Block:
             if channels:
                 where["spw"] = ",".join(f"{s}:{channels[s]}" if s in channels else str(s) for s in unit.spws)
             self.do(
-                task, vis=self.name, caltable=caltable, **where, refant=self.refant, append=i > 0,
-                **given, **arguments(unit.stack),
+                task, vis=self.name, caltable=caltable, **where, **{"refant": self.refant, **given},
+                append=append or i > 0, **arguments(unit.stack),
             )  # fmt: skip
         if units and caltable not in self.out.tables:
             self.out.tables.append(caltable)
