@@ -122,18 +122,27 @@ def keep_state(block: Block, flag_version: str, models: str) -> dict[str, str]:
 
 
 def _attempt(stage: Stage, block: Block, parameters: Mapping[str, Any]) -> bool:
-    """Call the stage's function; an error that a user can be told of becomes a message and a score of 0."""
+    """Call the stage's function; an error becomes a message and a score of 0, so that other stages and blocks go on.
+
+    Not so errors in arguments that the user gave, and interrupts.
+    """
+    advice = "see the stage's log; correct the input or the parameters and run again"
     try:
         stage.function(block, **parameters)
-    except ArgumentError:
-        raise
     except AtacalError as error:
+        if isinstance(error, ArgumentError) and dict(parameters) != stage.parameters:
+            raise
         text = " ".join(str(error).split())
         log.error("%s: %s", stage.task, text)
-        block.out.say("error", text, "see the stage's log; correct the input or the parameters and run again")
-        block.out.score(0.0, "failed", None, "", "stage failed", f"{block.name}: {text}")
-        block.out.summary = f"failed: {text}"
-        if stage.needed:
-            block.out.failed = text
-        return False
-    return True
+    except Exception as error:
+        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        advice = "please report it with the stage's log"
+        log.exception("%s: %s", stage.task, text)
+    else:
+        return True
+    block.out.say("error", text, advice)
+    block.out.score(0.0, "failed", None, "", "stage failed", f"{block.name}: {text}")
+    block.out.summary = f"failed: {text}"
+    if stage.needed:
+        block.out.failed = text
+    return False
