@@ -53,6 +53,15 @@ def test_a_failed_stage_leaves_the_data_alone_and_the_run_goes_on(error, broken,
         assert run.call("hif_refant", {})["score"] == 1
 
 
+def test_a_failed_stage_is_tried_again(broken, begun_copy, told):
+    broken(ModelError("the disk was full"), needed=False)
+    for _ in range(2):
+        with Run(begun_copy, watcher=told) as run:
+            list(_again(run))
+            run.call("h_broken", {})
+    assert [e for e in told.events if e[0] == "done"] == [("done", 6, ""), ("done", 6, "it failed before")]
+
+
 def test_a_block_that_cannot_go_on_ends_the_run_of_it(broken, begun_copy):
     broken(ModelError("the model is not known"), needed=True)
     with Run(begun_copy) as run:

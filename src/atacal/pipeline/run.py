@@ -130,7 +130,7 @@ class Run:
             raise PipelineError(f"{task}: no execution block can go on: {_reasons(self.failed)}")
         asked = self._asked(stage, number, parameters)
         key, old = digest(asked), self._read(number)
-        if old is not None and old["key"] == key:
+        if old is not None and old["key"] == key and not _has_failed(old):
             self._take(old)
             self.watcher.kept(old)
             return old
@@ -267,10 +267,17 @@ def _score(result: Mapping[str, Any]) -> float | None:
     return lowest([*every, *result.get("run", {}).get("scores", [])])
 
 
+def _has_failed(result: Mapping[str, Any]) -> bool:
+    """Whether a stage has failed: it is tried again, for the disk may have been full."""
+    return any(s["metric"] == "failed" for outcome in result["blocks"].values() for s in outcome["scores"])
+
+
 def _why(old: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:
     """Say why a stage is done again; empty if it has not been done before."""
     if old is None:
         return ""
+    if _has_failed(old):
+        return "it failed before"
     was = old["asked"]
     if was["stage"] != asked["stage"]:
         return f"it was {was['stage']} before"
