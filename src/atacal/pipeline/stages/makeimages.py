@@ -36,6 +36,8 @@ IMAGES = "images"
 _KIND: dict[str, Kind] = {"CHECK": "check", "TARGET": "target"}
 _CLEAR = 2.0
 """So many times the threshold is a peak that must be cleaned, whether or not a mask was found."""
+_AROUND = 1.5
+"""Radius of the region around a calibrator, in beams."""
 _SHOWN = 128
 """Pixels of an image's data that a chart has at most along a side: its middle."""
 
@@ -135,8 +137,8 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
         result = make_image(spec)
         if masking == "auto" and not result.mask.any() and result.dirty_peak_jy > _CLEAR * threshold:
             # few antennas: sidelobes nearly as high as the source leave nothing that stands out of them
-            masking = "centralregion"
-            result = make_image(replace(spec, **masks[masking]))
+            masking, mask = _fallback(result, kind)
+            result = make_image(replace(spec, **mask))
         paths = write_products(result, f"{folder}/{IMAGES}/{planned['name']}", pbcor=True, overwrite=True)
     except AtacalError as error:
         return {"numbers": {"failed": " ".join(str(error).split())}, "files": [], "middle": None}
@@ -150,6 +152,17 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
     files = [p.relative_to(folder).as_posix() for p in paths.values()]
     files.append(_picture(result, planned, Path(folder)))
     return {"numbers": numbers, "files": files, "middle": _middle(result)}
+
+
+def _fallback(result: ImageResult, kind: Kind) -> tuple[str, dict[str, Any]]:
+    """Choose where to clean if no mask was found: around the middle if a calibrator's peak is there, else inside 0.3."""
+    radius = _AROUND * result.beam.major_arcsec
+    if kind != "target" and np.hypot(*result.peak_offset_arcsec) < radius:
+        ny, nx = result.image.shape
+        y, x = np.ogrid[:ny, :nx]
+        middle = np.hypot(y - ny // 2, x - nx // 2) * result.spec.cell_arcsec < radius
+        return "middle", {"usemask": "user", "mask": middle}
+    return "centralregion", {"usemask": "pb", "pbmask": PB_MASK}
 
 
 def _fit(result: ImageResult) -> dict[str, Any]:
