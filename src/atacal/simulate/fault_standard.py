@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from atacal.simulate.fault import Fault
 from atacal.simulate.fault_site import Site
+from atacal.simulate.raw_layout import windows_of
 
 _STAGES = {
     "dead_polarization": "bandpassflag", "low_gain": "lowgainflag", "dead_wvr": "wvrgcalflag", "late": "flagdata",
@@ -21,7 +22,9 @@ def described(fault: Fault, site: Site) -> Fault:
     """
     one, scans = [fault.antenna_id], [fault.scan] if fault.scan >= 0 else []
     must, may = site.select(one, scans=scans), site.select(one)
-    if fault.kind == "dead_polarization":
+    if fault.kind == "phase_jump":
+        may = must
+    elif fault.kind == "dead_polarization":
         must = site.select(one, receptors=fault.receptors)
     elif fault.kind == "dead_wvr":
         must = may = site.select(one, spws=())
@@ -32,7 +35,9 @@ def described(fault: Fault, site: Site) -> Fault:
         first = next(s for s in site.subscans if s.scan == fault.scan)
         must = may = site.select(one, start=first.start_mjd_s, end=first.start_mjd_s + first.integration_s)
     elif fault.kind in ("flagged", "shadowing"):
-        must = may = site.select(one, start=fault.start_mjd_s, end=fault.end_mjd_s)
+        there = next(s for s in site.subscans if s.scan == fault.scan)
+        spws = [w.id for w in windows_of(there, site.windows)]
+        must = may = site.select(one, spws=spws, start=fault.start_mjd_s, end=fault.end_mjd_s)
     return replace(
         fault, antennas=(fault.antenna,), stage=_STAGES[fault.kind], selections=(must,),
         table="wvr" if fault.kind == "dead_wvr" else "ms", tolerated=(may,) if may != must else (),

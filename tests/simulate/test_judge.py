@@ -1,0 +1,172 @@
+"""The judge of flagging stages counts what a perfect, a blind and a wild stage do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from atacal.errors import ArgumentError
+from atacal.flags.backup import save_version
+from atacal.simulate import judge as judging
+from atacal.simulate import read_truth, simulate
+from atacal.simulate.judge import judge_selections, judge_table, judge_versions, version_path
+from atacal.simulate.judge_cells import Rows, read_selection
+from atacal.tasks import flagdata
+
+STAGES = ("flagdata", "rawflagchans", "lowgainflag", "gainflag", "bandpassflag", "gfluxscaleflag", "targetflag")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("judge") / "X.ms"
+    simulate(path, raw=True, nant=14, seed=3, faults="all")
+    return path
+
+
+@pytest.fixture(scope="module")
+def truth(made):
+    return read_truth(made)
+
+
+def perfect(truth, stage):
+    return [s for f in truth.faults if f.stage == stage and f.table == "ms" for s in f.selections]
+
+
+def by(tallies, name):
+    (one,) = [t for t in tallies if name in (getattr(t, "kind", ""), t.stage)]
+    return one
+
+
+def test_perfect_stages_find_all_and_nothing_else(truth):
+    result = judge_selections(truth, {s: perfect(truth, s) for s in STAGES})
+    for f in result.faults:
+        if f.stage in STAGES:
+            assert f.found == f.injected, f
+            assert f.injected + f.already > 0 or f.kind == "shadowing"  # that may be outside the science scans
+    assert sum(f.injected > 0 for f in result.faults) > 15
+    for s in result.stages:
+        assert s.found == s.injected == s.flagged - s.others > 0, s
+        assert s.false == 0
+        assert s.good > 0
+
+
+def test_stages_that_do_nothing_find_nothing(truth):
+    result = judge_selections(truth, {s: [] for s in STAGES})
+    assert not any(f.found or f.elsewhere for f in result.faults)
+    assert not any(s.flagged for s in result.stages)
+
+
+def test_false_flags_are_a_fraction_of_the_good(truth):
+    faulty = {n for f in truth.faults for n in f.antennas if f.kind not in ("late", "flagged")}
+    assert {*truth.antennas} - faulty == {truth.refant}  # every antenna but the reference has some fault
+    wild = [{"antenna": truth.refant, "spw": "19", "scan": "4"}]
+    result = judge_selections(truth, {"rawflagchans": wild})
+    tally = by(result.stages, "rawflagchans")
+    assert tally.flagged == tally.false + tally.others
+    assert 0 < tally.false < tally.good
+    nant, nint = 14, 10
+    # the baselines of one antenna in one scan and window; those of dead or faulty antennas are not false
+    assert tally.false <= (nant - 1) * nint * 128 * 2
+    assert tally.false > 0.3 * (nant - 1) * nint * 128 * 2
+    assert not by(result.faults, "bad_quadrant").found
+
+
+def test_what_a_later_stage_finds_is_told_apart(truth):
+    late = perfect(truth, "lowgainflag")
+    result = judge_selections(truth, {"lowgainflag": [], "targetflag": late})
+    tally = by(result.faults, "low_scan")
+    assert tally.found == 0
+    assert tally.elsewhere == tally.injected > 0
+    assert by(result.stages, "targetflag").false == 0
+
+
+def test_half_a_fault(truth):
+    (fault,) = [f for f in truth.faults if f.kind == "bad_quadrant"]
+    spw, ((first, last),) = fault.spws[0], fault.channels
+    half = {**fault.selections[0], "spw": f"{spw}:{first}~{first + (last - first) // 2}"}
+    tally = by(judge_selections(truth, {"rawflagchans": [half]}).faults, "bad_quadrant")
+    assert tally.found_fraction == pytest.approx(0.5, abs=0.02)
+
+
+def test_flag_versions_are_judged_like_the_selections_that_made_them(made, truth, tmp_path, monkeypatch):
+    import shutil
+
+    copy = tmp_path / "X.ms"
+    shutil.copytree(made, copy)
+    save_version(copy, "before")
+    versions = {}
+    for number, stage in enumerate(STAGES):
+        for selection in perfect(truth, stage):
+            flagdata(vis=str(copy), mode="manual", flagbackup=False, **selection)
+        save_version(copy, f"after_{number}")
+        versions[stage] = version_path(copy, f"after_{number}")
+    expected = judge_selections(truth, {s: perfect(truth, s) for s in STAGES})
+    truth = read_truth(made)
+    truth.ms = str(copy)
+    monkeypatch.setattr(judging, "_CELLS_AT_ONCE", 200_000)  # many pieces
+    result = judge_versions(truth, version_path(copy, "before"), versions)
+    assert result.as_dict() == expected.as_dict()
+    assert judge_versions(truth, version_path(copy, "before"), {"targetflag": copy}).stages[0].flagged == sum(
+        s.flagged for s in expected.stages
+    )
+
+
+def columns_of_tsys(truth):
+    times = [s["start_mjd_s"] for s in truth.raw["subscans"] if s["load"] == "sky" and s["purpose"] == "atmosphere"]
+    nant = len(truth.antennas)
+    spw, time, antenna = (a.ravel() for a in np.meshgrid(truth.raw["tsys_spws"], times, np.arange(nant), indexing="ij"))
+    return {"antenna": antenna, "spw": spw, "time_mjd_s": time}
+
+
+def test_tables_of_corrections_are_judged(truth):
+    columns = columns_of_tsys(truth)
+    before = np.zeros((len(columns["spw"]), 128, 2), bool)
+    after = before.copy()
+    for f in truth.faults:
+        if f.table == "tsys" and f.stage == "tsysflag":
+            for s in f.selections:
+                at = read_selection(s, truth.antennas, [])
+                for spw in truth.raw["tsys_spws"]:
+                    rows = np.flatnonzero(columns["spw"] == spw)
+                    antenna = columns["antenna"][rows].astype(np.int32)
+                    part = at.part(Rows(spw, antenna, antenna, antenna * 0, antenna * 0, columns["time_mjd_s"][rows],
+                                        ("XX", "YY"), before[rows], []))  # fmt: skip
+                    if part is not None:
+                        after[np.ix_(rows[part[0]], part[1], part[2])] = True
+    result = judge_table(truth, "tsys", columns, before, {"tsysflag": after, "tsysflagcontamination": after})
+    first, second = result.stages
+    assert first.found == first.injected == first.flagged > 0
+    assert first.false == 0
+    assert second.injected > 0
+    assert second.found == 0
+    assert {f.kind for f in result.faults} == {
+        "tsys_high", "tsys_ripple", "tsys_shape", "tsys_birdie", "tsys_edges", "tsys_scan", "tsys_line",
+    }  # fmt: skip
+    both = after | after[:, :, ::-1]  # one polarisation flags both: tolerated
+    assert judge_table(truth, "tsys", columns, before, {"tsysflag": both}).stages[0].false == 0
+    everything = judge_table(truth, "tsys", columns, before, {"tsysflag": ~before}).stages[0]
+    assert everything.false == everything.good > 0
+
+
+def test_the_tally_is_told_in_text(truth):
+    text = str(judge_selections(truth, {"lowgainflag": perfect(truth, "lowgainflag")}))
+    assert "low_scan" in text
+    assert "100.0%" in text
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [({"uvrange": "<10"}, "uvrange"), ({"antenna": "XX99"}, "XX99"), ({"scan": "first"}, "first"),
+     ({"timerange": "noon~dusk"}, "noon")],
+)  # fmt: skip
+def test_selections_that_cannot_be_judged_are_refused(truth, selection, words):
+    with pytest.raises(ArgumentError, match=words):
+        judge_selections(truth, {"lowgainflag": [selection]})
+
+
+def test_other_bad_arguments(truth, tmp_path):
+    plain = simulate(tmp_path / "P.ms", noise=False)
+    with pytest.raises(ArgumentError, match="no raw block"):
+        judge_selections(plain, {"lowgainflag": []})
+    with pytest.raises(ArgumentError, match="tsys, wvr"):
+        judge_table(truth, "bandpass", {}, np.zeros((0, 1, 2), bool), {})
