@@ -10,7 +10,8 @@ from casacore.tables import table
 
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.simulate import read_truth, simulate, true_factors
-from atacal.simulate.raw_layout import raw_schedule, raw_size, raw_windows
+from atacal.simulate.raw_layout import raw_size, raw_windows
+from atacal.simulate.raw_schedule import raw_schedule
 
 
 def spw_rows(path: Path, spw: int, columns: tuple[str, ...]):

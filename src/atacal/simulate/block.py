@@ -48,6 +48,7 @@ def simulate(
     calibrator_flux: float | None = None,
     wvr: bool = True,
     without: str = "",
+    mode: str = "standard",
 ) -> Truth:
     """Simulate an ALMA block with known truth.
 
@@ -111,6 +112,10 @@ def simulate(
         Whether a raw block has water vapour radiometers.
     without : str
         Calibrators that a raw block is without: some of ``bandpass,flux,check``.
+    mode : str
+        Of a raw block: ``standard``; ``bwsw``, bandwidth switching: the phase calibrator in wide windows, the target in
+        narrow ones; ``b2b``, band to band: the phase calibrator in Band 4, the target in Band 8. A differential gain
+        calibrator is observed in both by turns.
 
     Returns
     -------
@@ -157,6 +162,7 @@ def simulate(
 
 _ONLY_RAW = {
     "fluxcal": "quasar", "pwv_mm": 1.0, "spws": "wide", "calibrator_flux": None, "wvr": True, "without": "",
+    "mode": "standard",
 }  # fmt: skip
 """What only raw blocks can be asked for, and what it is by default."""
 

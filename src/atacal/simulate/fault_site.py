@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atacal.errors import ArgumentError
-from atacal.simulate.raw_layout import RawSubscan, RawWindow, science_windows
+from atacal.simulate.raw_layout import RawSubscan, RawWindow, science_windows, windows_of
 from atacal.simulate.timestamps import timestamp
 from atacal.simulate.visibilities import CORR_RECEPTORS
 
@@ -48,6 +48,12 @@ class Site:
     def tsys(self) -> list[RawWindow]:
         """The windows in which system temperatures are measured."""
         return [w for w in self.windows if w.kind == "tdm"]
+
+    @property
+    def tsys_of_target(self) -> list[RawWindow]:
+        """Those in which they are measured towards the target."""
+        there = next(s for s in self.subscans if s.purpose == "atmosphere" and s.role == "target")
+        return windows_of(there, self.windows)
 
     @property
     def time_mjd_s(self) -> NDArray[np.float64]:

@@ -60,8 +60,8 @@ class TsysFault(RawFault):
 
     def _entails(self, site: Site) -> tuple[Selection, ...]:
         """Data without a Tsys are flagged when it is applied (flagged channels are bridged)."""
-        basebands = {w.baseband for w in site.tsys if w.id in self.spws}
-        spws = [w.id for w in site.science if w.baseband in basebands]
+        chains = {w.chain for w in site.tsys if w.id in self.spws}
+        spws = [w.id for w in site.science if w.chain in chains]
         return () if self.scans else (site.select(self.antennas, spws=spws),)
 
     def _scans_ok(self, scan: int) -> bool:
@@ -108,7 +108,7 @@ class TsysShape(TsysFault):
 
     @classmethod
     def place(cls, site: Site, antennas: tuple[int, ...], rng: np.random.Generator) -> Self:
-        w = site.tsys[int(rng.integers(len(site.tsys)))]
+        w = site.tsys_of_target[int(rng.integers(len(site.tsys_of_target)))]
         scans = tuple(site.scans("target", purpose="atmosphere"))
         return cls(antennas, 0, (int(rng.integers(2)),), (w.id,), scans)
 
@@ -165,7 +165,7 @@ class TsysScan(TsysFault):
     @classmethod
     def place(cls, site: Site, antennas: tuple[int, ...], rng: np.random.Generator) -> Self:
         scans = site.scans("target", purpose="atmosphere")
-        return cls(antennas, 0, spws=tuple(w.id for w in site.tsys), scans=(scans[-1],))
+        return cls(antennas, 0, spws=tuple(w.id for w in site.tsys_of_target), scans=(scans[-1],))
 
     def on_tsys(self, tsys_k: NDArray, w: RawWindow, subscan: int, air: RawAir, site: Site) -> None:
         if self._scans_ok(site.subscans[subscan].scan):
@@ -184,7 +184,7 @@ class TsysLine(TsysFault):
 
     @classmethod
     def place(cls, site: Site, antennas: tuple[int, ...], rng: np.random.Generator) -> Self:
-        w, scans = site.tsys[0], tuple(site.scans("target", purpose="atmosphere"))
+        w, scans = site.tsys_of_target[0], tuple(site.scans("target", purpose="atmosphere"))
         seen = np.flatnonzero(cls._line(w) > 0.1)
         return cls((), 0, spws=(w.id,), scans=scans, channels=((int(seen[0]), int(seen[-1])),))
 

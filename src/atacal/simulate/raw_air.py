@@ -25,7 +25,7 @@ from atacal.simulate.atmosphere import (
 from atacal.simulate.earth import azimuth_elevation
 from atacal.simulate.fault_site import Site
 from atacal.simulate.raw_instrument import RawInstrument
-from atacal.simulate.raw_layout import WVR_SAMPLE_S, RawSubscan, RawWindow
+from atacal.simulate.raw_layout import WVR_SAMPLE_S, RawSubscan, RawWindow, windows_of
 from atacal.simulate.sky import Source
 from atacal.simulate.turbulence import Screen, make_screen
 
@@ -185,12 +185,11 @@ def measure_tsys(site: Site, instrument: RawInstrument, block_air: RawAir, *, no
     rng = np.random.default_rng([seed, 120])
     first = [i for i, s in enumerate(subscans) if s.purpose == "atmosphere" and s.load == "sky"]
     nant, out = instrument.array.nant, []
-    tdm = [w for w in windows if w.kind == "tdm"]
-    fine = {w.id: _fine_air(w) for w in tdm}
+    fine = {w.id: _fine_air(w) for w in windows if w.kind == "tdm"}
     for k in first:
         start, airmass = subscans[k].start_mjd_s, float(block_air.airmass[k])
         end = max(s.end_mjd_s for s in subscans if s.scan == subscans[k].scan)
-        for w in tdm:
+        for w in windows_of(subscans[k], windows):
             layers = fine[w.id]
             tau = layers.zenith_opacity(block_air.pwv_mm)
             sky = layers.sky_k(block_air.pwv_mm * airmass, airmass)

@@ -17,12 +17,13 @@ from atacal.progress import track
 from atacal.simulate.array import DISH_M
 from atacal.simulate.fault_choice import chosen, require_antennas
 from atacal.simulate.raw_air import PATH_PER_WATER, make_air, measure_tsys, wvr_temperatures
-from atacal.simulate.raw_expected import TSYS_ROLE, expected_flux_ratio
+from atacal.simulate.raw_expected import expected_flux_ratio, tsys_roles
 from atacal.simulate.raw_instrument import kelvin_per_jy, make_raw_instrument
-from atacal.simulate.raw_layout import REF_FREQ_HZ, raw_schedule, raw_size, raw_windows, science_windows, windows_of
+from atacal.simulate.raw_layout import REF_FREQ_HZ, RawWindow, raw_size, raw_windows, science_windows, windows_of
 from atacal.simulate.raw_rows import RawBlock, RawRows, raw_rows
+from atacal.simulate.raw_schedule import raw_schedule
 from atacal.simulate.raw_tables import begin, finish, online_flags, recorded, states
-from atacal.simulate.sky import Component, Source, callisto, default_sources
+from atacal.simulate.sky import Component, Source, callisto, default_sources, diffgain_source
 from atacal.simulate.truth import Truth
 from atacal.simulate.visibilities import baselines
 
@@ -48,7 +49,7 @@ class RawJob:
     def __init__(self, arguments: dict[str, Any], corrs: tuple[str, ...]) -> None:
         a, seed = arguments, arguments["seed"]
         _check(a)
-        size = raw_size(a["preset"], a["nant"], a["nchan"], a["spws"], wvr=a["wvr"])
+        size = raw_size(a["preset"], a["nant"], a["nchan"], a["spws"], wvr=a["wvr"], mode=a["mode"])
         self.sources = observed(a)
         roles = tuple(s.role for s in self.sources)
         kinds = chosen(a["faults"], roles, wvr=a["wvr"])
@@ -122,7 +123,8 @@ class RawJob:
     def _facts(self) -> dict[str, Any]:
         block, array = self.block, self.block.instrument.array
         science = science_windows(block.windows)
-        tsys = {w.baseband: w.id for w in block.windows if w.kind == "tdm"}
+        tsys = {w.chain: w.id for w in block.windows if w.kind == "tdm"}
+        mode = self._arguments["mode"]
         offsets = {n: [float(v) for v in o] for n, o in zip(array.names, block.instrument.offset_m, strict=True)}
         wrong = [n for n, o in offsets.items() if any(o)]
         return {
@@ -131,19 +133,21 @@ class RawJob:
             "wvr_spw": 0,
             "science_spws": [w.id for w in science],
             "tsys_spws": sorted(tsys.values()),
-            "tsys_spw_of": {str(w.id): tsys[w.baseband] for w in science},
-            "tsys_fields": TSYS_ROLE,
-            "expected_flux_ratio": expected_flux_ratio(block, self.measured),
+            "tsys_spw_of": {str(w.id): tsys[w.chain] for w in science},
+            "tsys_fields": tsys_roles(mode),
+            "expected_flux_ratio": expected_flux_ratio(block, self.measured, tsys_roles(mode)),
             "kelvin_per_jy": {str(w.id): kelvin_per_jy(w.centre_freq_hz) for w in science},
             "antpos": {"antenna": ",".join(wrong), "parameter": [v for n in wrong for v in offsets[n]]},
             "dish_m": DISH_M,
+            **(_setups(science) if mode != "standard" else {}),
+            "mode": mode,
             "wind_m_s": [float(v) for v in block.air.wet.wind_m_s] if block.air.wet else [0.0, 0.0],
             "online_flags": [
                 {"antenna": n, "start_mjd_s": a, "end_mjd_s": b, "reason": r} for n, a, b, r in self.flags
             ],
             "subscans": [
                 {"scan": s.scan, "subscan": s.subscan, "field": s.field, "purpose": s.purpose, "intents": s.intents,
-                 "load": s.load, "start_mjd_s": s.start_mjd_s, "end_mjd_s": s.end_mjd_s}
+                 "load": s.load, "setup": s.setup, "start_mjd_s": s.start_mjd_s, "end_mjd_s": s.end_mjd_s}
                 for s in block.subscans
             ],
         }  # fmt: skip
@@ -161,6 +165,7 @@ class RawJob:
             out |= {
                 f"gain_{w.id}": ins.gain[w.id] * ins.scale,
                 f"bandpass_{w.id}": ins.bandpass[w.id] * ins.channel_scale.get(w.id, np.float32(1)),
+                f"constant_phase_rad_{w.id}": ins.constant_phase_rad[w.id],
                 f"trx_k_{w.id}": ins.trx_k[w.id], f"tau_{w.id}": air.tau[w.id], f"freq_hz_{w.id}": w.chan_freq_hz,
                 f"sky_k_{w.id}": air.sky_k[w.id].astype(np.float32),
             }  # fmt: skip
@@ -187,7 +192,18 @@ def observed(a: dict[str, Any]) -> tuple[Source, ...]:
         (at,) = [i for i, s in enumerate(sources) if s.role == "phase"]
         component = Component(float(a["calibrator_flux"]), sources[at].components[0].spix)
         sources[at] = replace(sources[at], components=(component,))
+    if a["mode"] != "standard":
+        sources.append(diffgain_source(REF_FREQ_HZ))
     return tuple(s for s in sources if s.role not in absent)
+
+
+def _setups(science: list[RawWindow]) -> dict[str, Any]:
+    """Tell the windows of each setup, and the reference window of each signal window: that of its baseband."""
+    signal, reference = ([w for w in science if w.setup == setup] for setup in ("signal", "reference"))
+    return {
+        "setups": {"signal": [w.id for w in signal], "reference": [w.id for w in reference]},
+        "reference_spw_of": {str(w.id): r.id for w in signal for r in reference if r.baseband == w.baseband},
+    }
 
 
 def _check(a: dict[str, Any]) -> None:

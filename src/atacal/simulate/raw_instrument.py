@@ -62,6 +62,8 @@ class RawInstrument:
         Wrong scale of signal and noise after the digitisers, in all windows: 1 where nothing is wrong.
     channel_scale : dict of spw id -> float32 (antenna, chan, receptor)
         The same by channel, of the windows where something is wrong.
+    constant_phase_rad : dict of spw id -> float64 (antenna, receptor)
+        The part of the gains' phase that lasts: what sets windows and setups apart.
     """
 
     array: Array
@@ -78,6 +80,7 @@ class RawInstrument:
     placed: tuple[RawFault, ...]
     scale: NDArray[np.float32]
     channel_scale: dict[int, NDArray[np.float32]]
+    constant_phase_rad: dict[int, NDArray[np.float64]]
 
 
 def make_raw_instrument(
@@ -119,40 +122,41 @@ def make_raw_instrument(
     for f in placed:
         f.on_position(offset)
     offset[reference] = 0  # what the others are measured against
-    gain, bandpass, trx = _signal_path(site, found, placed, rng["gains"])
+    gain, bandpass, trx, constants = _signal_path(site, found, placed, rng["gains"])
     scale, channel_scale = _scales(site, placed)
     instrument = RawInstrument(
         array, reference, offset, site.time_mjd_s, index, gain, bandpass, trx, share, shadow,
-        found + tuple(f.record(site) for f in placed), placed, scale, channel_scale,
+        found + tuple(f.record(site) for f in placed), placed, scale, channel_scale, constants,
     )  # fmt: skip
     return instrument, site
 
 
 def _signal_path(
     site: Site, faults: tuple[Fault, ...], placed: tuple[RawFault, ...], rng: np.random.Generator
-) -> tuple[dict[int, NDArray], dict[int, NDArray], dict[int, NDArray]]:
+) -> tuple[dict[int, NDArray], ...]:
     time, nant = site.time_mjd_s, len(site.names)
     t = time - time[0]
     amplitude, electronic = amplitude_drift(t, nant, rng), phase_drift(t, nant, rng)
     delay = rng.normal(0, 0.15e-9, (nant, 2))
-    receivers = {b: _receiver(nant, rng) for b in (1, 2, 3, 4)}
-    gain, bandpass, trx = {}, {}, {}
-    for w in (w for w in site.windows if w.kind in ("pointing", "tdm", "fdm")):
+    correlated = [w for w in site.windows if w.kind in ("pointing", "tdm", "fdm")]
+    receivers = {chain: _receiver(chain[0], nant, rng) for chain in sorted({w.chain for w in correlated})}
+    gain, bandpass, trx, constants = {}, {}, {}, {}
+    for w in correlated:
         turn = np.exp(1j * electronic * w.centre_freq_hz / LO_HZ)[:, :, None]
-        constant = np.exp(1j * rng.uniform(-np.pi, np.pi, (nant, 2)))
-        gains = apply_faults(amplitude * turn * constant, time, faults)
+        constants[w.id] = rng.uniform(-np.pi, np.pi, (nant, 2))
+        gains = apply_faults(amplitude * turn * np.exp(1j * constants[w.id]), time, faults)
         plain = Window(w.id, w.name, w.chan_freq_hz, float(w.chan_width_hz[0]), w.net_sideband, w.baseband)
         band = bandpass_shape(plain, delay, rng)
         for f in placed:
             f.on_gain(gains, w, site)
             f.on_bandpass(band, w)
         gain[w.id], bandpass[w.id] = gains.astype(np.complex64), band.astype(np.complex64)
-        level, curve, ripple, phase = receivers[w.baseband]
+        level, curve, ripple, phase = receivers[w.chain]
         x = ((w.chan_freq_hz - w.centre_freq_hz) / 1e9)[None, :, None]
         wave = np.sin(2 * np.pi * x / 0.35 + phase[:, None, :])
         shape = 1 + curve[:, 0, None, :] * x + curve[:, 1, None, :] * x**2 + ripple[:, None, :] * wave
         trx[w.id] = (level[:, None, :] * shape).astype(np.float32)
-    return gain, bandpass, trx
+    return gain, bandpass, trx, constants
 
 
 def _scales(site: Site, placed: tuple[RawFault, ...]) -> tuple[NDArray[np.float32], dict[int, NDArray[np.float32]]]:
@@ -170,8 +174,12 @@ def _scales(site: Site, placed: tuple[RawFault, ...]) -> tuple[NDArray[np.float3
     return scale, channels
 
 
-def _receiver(nant: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    level = rng.uniform(38, 62, (nant, 2))
+_RECEIVERS = {4: 0.9, 6: 1.0, 8: 2.8}
+"""How noisy the receivers of a band are, relative to Band 6."""
+
+
+def _receiver(band: int, nant: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    level = _RECEIVERS[band] * rng.uniform(38, 62, (nant, 2))
     return level, rng.normal(0, 0.05, (nant, 2, 2)), rng.uniform(0, 0.02, (nant, 2)), rng.uniform(0, 6.3, (nant, 2))
 
 

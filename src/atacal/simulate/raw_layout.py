@@ -1,4 +1,4 @@
-"""What a raw block observes: spectral windows in ALMA's order, and scans with their subscans and intents."""
+"""What a raw block observes with: its size, spectral windows in ALMA's order, subscans and the windows of each."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ START_MJD_S = 58649.24 * 86400.0
 """2019-06-15 05:46 UTC: the fields are setting, at elevations from 60 to 40 degrees."""
 LO_HZ = 238.0e9
 REF_FREQ_HZ = LO_HZ
-_CENTRES = ((231.5e9, -1), (229.5e9, -1), (244.5e9, +1), (246.5e9, +1))
-"""Centre frequency and sideband of each baseband, Band 6."""
+_CENTRES = ((-6.5e9, -1), (-8.5e9, -1), (+6.5e9, +1), (+8.5e9, +1))
+"""Centre of each baseband from the LO, and its sideband."""
+BANDS_LO_HZ = {4: 147.0e9, 6: LO_HZ, 8: 405.0e9}
+"""ALMA's bands that blocks are made of."""
 TDM_CHANNELS, TDM_HZ, FDM_HZ, NARROW_HZ = 128, 2.0e9, 1.875e9, 58.59375e6
 _AVERAGED_HZ = 1.796875e9
 _NARROW_OFFSETS_HZ = (0.25e9, -0.31e9, 0.12e9, -0.44e9)
 """Where narrow windows are in their basebands."""
 WVR_SAMPLE_S, SHORT_S = 1.152, 1.92
-_SLEW_S, _GAP_S = 14.112, 1.152
+SLEW_S, GAP_S = 14.112, 1.152
 Kind = Literal["wvr", "sqld", "pointing", "tdm", "fdm", "average", "wvr_antenna"]
 Purpose = Literal["pointing", "sideband", "atmosphere", "science"]
+Setup = Literal["", "signal", "reference"]
+_TUNINGS: dict[str, tuple[tuple[int, Setup], ...]] = {
+    "standard": ((6, ""),), "bwsw": ((6, "reference"),), "b2b": ((4, "reference"), (8, "signal")),
+}  # fmt: skip
+MODES = tuple(_TUNINGS)
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class RawSize:
         Widths of the FDM windows, by baseband.
     wvr : bool
         Whether there are radiometers.
+    mode : str
+        ``standard``, ``bwsw`` (bandwidth switching) or ``b2b`` (band to band).
     """
 
     nant: int
@@ -66,6 +75,12 @@ class RawSize:
     tsys_every: int
     fdm_hz: tuple[float, ...] = (FDM_HZ,) * 4
     wvr: bool = True
+    mode: str = "standard"
+
+    @property
+    def tunings(self) -> tuple[tuple[int, Setup], ...]:
+        """Bands, each with the setup that it is for."""
+        return _TUNINGS[self.mode]
 
 
 RAW_PRESETS = {
@@ -81,7 +96,9 @@ _FEW_CHANNELS, _FINER = 512, 6
 """With so few channels ``sn1987a`` records so many times as many integrations."""
 
 
-def raw_size(name: str, nant: int | None, nchan: int | None, spws: str = "wide", *, wvr: bool = True) -> RawSize:
+def raw_size(
+    name: str, nant: int | None, nchan: int | None, spws: str = "wide", *, wvr: bool = True, mode: str = "standard"
+) -> RawSize:
     """Return a preset of raw blocks, with the numbers that are given in place of its own.
 
     Parameters
@@ -93,6 +110,8 @@ def raw_size(name: str, nant: int | None, nchan: int | None, spws: str = "wide",
         the first.
     wvr : bool
         Whether there are radiometers.
+    mode : str
+        With ``bwsw`` the target's windows are narrow, with ``b2b`` the windows are those of the high band.
 
     Raises
     ------
@@ -102,7 +121,13 @@ def raw_size(name: str, nant: int | None, nchan: int | None, spws: str = "wide",
         raise ArgumentError(f"there is no preset {name!r} of raw blocks; possible are {', '.join(RAW_PRESETS)}")
     if spws not in SPWS:
         raise ArgumentError(f"spws = {spws!r} is not possible; choose one of {', '.join(SPWS)}")
-    size = replace(RAW_PRESETS[name], wvr=wvr)
+    if mode not in MODES:
+        raise ArgumentError(f"mode = {mode!r} is not possible; choose one of {', '.join(MODES)}")
+    if mode == "bwsw":
+        if spws == "mixed":
+            raise ArgumentError("spws = 'mixed' is not possible with mode = 'bwsw', whose target has narrow windows")
+        spws = "narrow"
+    size = replace(RAW_PRESETS[name], wvr=wvr, mode=mode)
     if spws != "wide":
         first = FDM_HZ if spws == "mixed" else NARROW_HZ
         size = replace(size, fdm_basebands=(1, 2, 3, 4), fdm_hz=(first, NARROW_HZ, NARROW_HZ, NARROW_HZ))
@@ -148,6 +173,10 @@ class RawWindow:
         As in the MeasurementSet: 1 lower, 2 upper, 3 double.
     of : int
         The window with full resolution that a channel average belongs to; -1 otherwise.
+    band : int
+        ALMA's receiver band.
+    setup : str
+        ``signal`` or ``reference`` of switched blocks: windows of the target, or of the phase calibrator.
     """
 
     id: int
@@ -159,6 +188,13 @@ class RawWindow:
     net_sideband: int
     baseband: int
     of: int = -1
+    band: int = 6
+    setup: Setup = ""
+
+    @property
+    def chain(self) -> tuple[int, int]:
+        """Band and baseband: what windows with the same receivers and filters have in common."""
+        return self.band, self.baseband
 
     @property
     def nchan(self) -> int:
@@ -174,24 +210,32 @@ def raw_windows(size: RawSize) -> tuple[RawWindow, ...]:
 
     0 the radiometers, 1-4 the square-law detectors (which record nothing here), 5-12 pointing, 13-20 sideband ratio,
     system temperature and TDM science, from 21 FDM science; each correlated window is followed by its channel average.
-    Last one window for each antenna's radiometer.
+    Last one window for each antenna's radiometer. Band to band has two bands' detectors and TDM windows.
     """
     out = [_wvr(0, "WVR#NOMINAL", "wvr")]
-    for baseband, (centre, side) in enumerate(_CENTRES, start=1):
-        out.append(_window(len(out), f"BB_{baseband}#SQLD", "sqld", centre, side, 1, TDM_HZ, baseband))
-    kinds: list[tuple[Kind, str, int, tuple[float, ...], tuple[int, ...]]] = [
-        ("pointing", "X1040312701", TDM_CHANNELS, (TDM_HZ,) * 4, (1, 2, 3, 4)),
-        ("tdm", "X1040312740", TDM_CHANNELS, (TDM_HZ,) * 4, (1, 2, 3, 4)),
-        ("fdm", "X1040312783", size.fdm_channels, size.fdm_hz, size.fdm_basebands),
+    for band, _ in size.tunings:
+        for baseband in (1, 2, 3, 4):
+            out.append(_window(len(out), f"BB_{baseband}#SQLD", "sqld", (band, baseband), 1, TDM_HZ))
+    first_band = size.tunings[0][0]
+    everywhere = (1, 2, 3, 4)
+    kinds: list[tuple[Kind, str, int, tuple[float, ...], tuple[int, ...], int, Setup]] = [
+        ("pointing", "X1040312701", TDM_CHANNELS, (TDM_HZ,) * 4, everywhere, first_band, "")
     ]
-    for kind, number, nchan, widths, basebands in kinds:
+    for (band, setup), number in zip(size.tunings, ("X1040312740", "X1040312761"), strict=False):
+        kinds.append(("tdm", number, TDM_CHANNELS, (TDM_HZ,) * 4, everywhere, band, setup))
+    band, setup = size.tunings[-1]
+    fine: Setup = "signal" if size.mode != "standard" else setup
+    kinds.append(("fdm", "X1040312783", size.fdm_channels, size.fdm_hz, size.fdm_basebands, band, fine))
+    for kind, number, nchan, widths, basebands, band, setup in kinds:
         for baseband in basebands:
-            (centre, side), width = _CENTRES[baseband - 1], widths[baseband - 1]
-            centre += _NARROW_OFFSETS_HZ[baseband - 1] if width == NARROW_HZ else 0.0
+            width, first = widths[baseband - 1], len(out)
             averaged = min(_AVERAGED_HZ, _AVERAGED_HZ / FDM_HZ * width)
-            stem, first = f"{number}#ALMA_RB_06#BB_{baseband}#SW-01", len(out)
-            out.append(_window(first, f"{stem}#FULL_RES", kind, centre, side, nchan, width, baseband))
-            out.append(_window(first + 1, f"{stem}#CH_AVG", "average", centre, side, 1, averaged, baseband, first))
+            stem, chain = f"{number}#ALMA_RB_{band:02d}#BB_{baseband}#SW-01", (band, baseband)
+            out.append(_window(first, f"{stem}#FULL_RES", kind, chain, nchan, width, setup=setup))
+            narrow = width == NARROW_HZ
+            out.append(
+                _window(first + 1, f"{stem}#CH_AVG", "average", chain, 1, averaged, first, setup=setup, narrow=narrow)
+            )
     out += [_wvr(len(out) + i, f"WVR#Antenna_{i}", "wvr_antenna") for i in range(size.nant if size.wvr else 0)]
     return tuple(out)
 
@@ -200,21 +244,27 @@ def _window(
     number: int,
     name: str,
     kind: Kind,
-    centre: float,
-    side: int,
+    chain: tuple[int, int],
     nchan: int,
     width_hz: float,
-    baseband: int,
     of: int = -1,
+    *,
+    setup: Setup = "",
+    narrow: bool = False,
 ) -> RawWindow:
+    band, baseband = chain
+    offset, side = _CENTRES[baseband - 1]
+    centre = BANDS_LO_HZ[band] + offset
+    if narrow or width_hz == NARROW_HZ:
+        centre += _NARROW_OFFSETS_HZ[baseband - 1]
     step = width_hz / nchan
     if nchan == 1:
         side = abs(side)
     freq = centre + side * step * (np.arange(nchan, dtype=np.float64) - (nchan - 1) / 2)
-    upper = centre > LO_HZ
     return RawWindow(
-        number, name, kind, freq, np.full(nchan, side * step), np.full(nchan, step), 2 if upper else 1, baseband, of
-    )
+        number, name, kind, freq, np.full(nchan, side * step), np.full(nchan, step), 2 if offset > 0 else 1, baseband,
+        of, band, setup,
+    )  # fmt: skip
 
 
 def _wvr(number: int, name: str, kind: Kind) -> RawWindow:
@@ -244,6 +294,8 @@ class RawSubscan:
     integration_s : float
     wvr : bool
         Whether radiometers record.
+    setup : str
+        Of switched blocks; empty where all windows of its purpose record.
     """
 
     scan: int
@@ -259,6 +311,7 @@ class RawSubscan:
     time_mjd_s: NDArray[np.float64]
     integration_s: float
     wvr: bool = True
+    setup: Setup = ""
 
     @property
     def wvr_time_mjd_s(self) -> NDArray[np.float64]:
@@ -267,102 +320,19 @@ class RawSubscan:
         return np.round(self.start_mjd_s + (np.arange(count) + 0.5) * WVR_SAMPLE_S, 6)
 
 
-_SCIENCE = {
-    "bandpass": "CALIBRATE_BANDPASS#ON_SOURCE,CALIBRATE_WVR#ON_SOURCE",
-    "flux": "CALIBRATE_FLUX#ON_SOURCE,CALIBRATE_WVR#ON_SOURCE",
-    "phase": "CALIBRATE_PHASE#ON_SOURCE,CALIBRATE_WVR#ON_SOURCE",
-    "check": "OBSERVE_CHECK_SOURCE#ON_SOURCE,CALIBRATE_WVR#ON_SOURCE",
-    "target": "OBSERVE_TARGET#ON_SOURCE",
-}
-
-
-class _Clock:
-    """Lays scans out in time."""
-
-    def __init__(self, roles: tuple[str, ...], *, wvr: bool) -> None:
-        self.roles, self.wvr, self.time, self.scan = roles, wvr, START_MJD_S, 0
-        self.subscans: list[RawSubscan] = []
-
-    def run(self, purpose: Purpose, role: str, parts: list[tuple[str, str, float, int]], integration_s: float) -> None:
-        """Add a scan of (intents, load, amplitude, integrations)."""
-        self.scan += 1
-        field = self.roles.index(role)
-        for k, (intents, load, amplitude, count) in enumerate(parts, start=1):
-            if not self.wvr:
-                intents = ",".join(i for i in intents.split(",") if not i.startswith("CALIBRATE_WVR"))
-            mid = np.round(self.time + (np.arange(count) + 0.5) * integration_s, 6)
-            end = self.time + count * integration_s
-            self.subscans.append(
-                RawSubscan(
-                    self.scan,
-                    k,
-                    field,
-                    role,
-                    purpose,
-                    intents,
-                    load,
-                    amplitude,
-                    self.time,
-                    end,
-                    mid,
-                    integration_s,
-                    self.wvr,
-                )
-            )
-            self.time = end + _GAP_S
-        self.time += _SLEW_S - _GAP_S
-
-    def pointing(self, role: str) -> None:
-        """Look at a source, then beside it on four sides."""
-        intents = "CALIBRATE_POINTING#ON_SOURCE,CALIBRATE_WVR#ON_SOURCE"
-        self.run("pointing", role, [(intents, "source", a, 3) for a in (1.0, 0.72, 0.70, 0.74, 0.71)], SHORT_S)
-
-    def atmosphere(self, role: str) -> None:
-        """Look at the sky and at two loads."""
-        loads = (("OFF_SOURCE", "sky"), ("AMBIENT", "ambient"), ("HOT", "hot"))
-        self.run(
-            "atmosphere", role,
-            [(f"CALIBRATE_ATMOSPHERE#{word},CALIBRATE_WVR#{word}", load, 0.0, 3) for word, load in loads], SHORT_S,
-        )  # fmt: skip
-
-    def science(self, role: str, visit: tuple[int, int], integration_s: float) -> None:
-        """Observe a field."""
-        self.run("science", role, [(_SCIENCE[role], "source", 1.0, visit[1])] * visit[0], integration_s)
-
-
-def raw_schedule(size: RawSize, roles: tuple[str, ...]) -> tuple[RawSubscan, ...]:
-    """Lay a raw block out: pointing, sideband ratio, Tsys, bandpass, flux, then phase and target in turn."""
-    clock, t = _Clock(roles, wvr=size.wvr), size.integration_s
-    first = next(role for role in ("bandpass", "flux", "phase") if role in roles)
-    clock.pointing(first)
-    off = "CALIBRATE_SIDEBAND_RATIO#OFF_SOURCE,CALIBRATE_WVR#OFF_SOURCE"
-    clock.run("sideband", first, [(off, "sky", 0.0, 4)], SHORT_S)
-    for role, visit in (("bandpass", size.bandpass), ("flux", size.flux)):
-        if role in roles:
-            clock.atmosphere(role)
-            clock.science(role, visit, t)
-    clock.pointing("phase")
-    for loop in range(size.loops):
-        if loop % size.tsys_every == 0:
-            clock.atmosphere("target")
-        clock.science("phase", size.phase, t)
-        if loop in (0, size.loops - 1) and "check" in roles:
-            clock.science("check", size.check, t)
-        clock.science("target", size.target, t)
-    clock.science("phase", size.phase, t)
-    return tuple(clock.subscans)
-
-
 def windows_of(subscan: RawSubscan, windows: tuple[RawWindow, ...]) -> list[RawWindow]:
     """Return the correlated windows with full resolution that a subscan records."""
     if subscan.purpose == "pointing":
         return [w for w in windows if w.kind == "pointing"]
     if subscan.purpose in ("sideband", "atmosphere"):
-        return [w for w in windows if w.kind == "tdm"]
-    return science_windows(windows)
+        return [w for w in windows if w.kind == "tdm" and subscan.setup in ("", w.setup)]
+    return [w for w in science_windows(windows) if subscan.setup in ("", w.setup)]
 
 
 def science_windows(windows: tuple[RawWindow, ...]) -> list[RawWindow]:
-    """Return the science windows: FDM where a baseband has it, TDM elsewhere."""
-    fdm = {w.baseband for w in windows if w.kind == "fdm"}
-    return [w for w in windows if w.kind == "fdm" or (w.kind == "tdm" and w.baseband not in fdm)]
+    """Return the science windows: FDM where a baseband has it, TDM elsewhere; of switched blocks both setups'."""
+    fdm = {w.chain for w in windows if w.kind == "fdm"}
+    return [
+        w for w in windows
+        if w.kind == "fdm" or (w.kind == "tdm" and (w.chain not in fdm or w.setup == "reference"))
+    ]  # fmt: skip

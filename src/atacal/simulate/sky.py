@@ -85,7 +85,7 @@ class Source:
     ra_rad, dec_rad : float
         Phase centre, J2000.
     role : str
-        bandpass, flux, phase, check or target.
+        bandpass, flux, phase, check, target or diffgain.
     components : tuple of Component
     ref_freq_hz : float
         Frequency of the components' flux densities.
@@ -202,6 +202,12 @@ def default_sources(ref_freq_hz: float, ntarget: int = 1) -> tuple[Source, ...]:
         ra, dec = hms("16:32:22.870") + np.radians(0.15 * k), dms("-24:28:36.400") - np.radians(0.05 * k)
         targets.append(Source(name, float(ra), float(dec), "target", components, ref_freq_hz))
     return (*calibrators, *targets)
+
+
+def diffgain_source(ref_freq_hz: float) -> Source:
+    """Return the differential gain calibrator: a bright quasar near the target (its position is real)."""
+    ra, dec = hms("16:25:46.892"), dms("-25:27:38.327")
+    return Source("J1625-2527", ra, dec, "diffgain", (Component(2.1, -0.45),), ref_freq_hz)
 
 
 _CALLISTO_KM, _AU_KM = 2409.3, 149597870.7

@@ -63,8 +63,9 @@ class Truth:
 
     @property
     def roles(self) -> dict[str, list[int]]:
-        """Field ids by role: bandpass, flux, phase, check, target."""
-        return {role: [i for i, s in enumerate(self.sources) if s.role == role] for role in ROLES}
+        """Field ids by role: bandpass, flux, phase, check, target, and of switched blocks diffgain."""
+        roles = dict.fromkeys([*ROLES, *(s.role for s in self.sources)])
+        return {role: [i for i, s in enumerate(self.sources) if s.role == role] for role in roles}
 
     def fields(self, role: str) -> list[str]:
         """Return the names of the fields with a role."""
