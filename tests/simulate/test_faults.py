@@ -230,7 +230,7 @@ def test_measured_tsys_is_wrong_where_the_record_says(every):
             for part in s["spw"].split(":")[1].split(";") if ":" in s["spw"] else ["0~127"]:
                 first, last = (int(c) for c in part.split("~"))
                 channels[first : last + 1] = True
-            receptors = {"XX": [0], "YY": [1]}.get(s.get("correlation", ""), [0, 1])
+            receptors = {"Sol1": [0], "Sol2": [1]}.get(s.get("correlation", ""), [0, 1])
             assert rows.any()
             sizes = np.abs(ratio[np.ix_(rows, channels, receptors)] - 1)
             assert sizes.mean() > 0.1, f.kind

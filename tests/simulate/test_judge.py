@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from casacore.tables import table
 
 from atacal.errors import ArgumentError
 from atacal.flags.backup import save_version
 from atacal.simulate import judge as judging
 from atacal.simulate import read_truth, simulate
 from atacal.simulate.judge import judge_selections, judge_table, judge_versions, version_path
-from atacal.simulate.judge_cells import Rows, read_selection
-from atacal.tasks import flagdata
+from atacal.tasks import flagdata, gencal
 
 STAGES = ("flagdata", "rawflagchans", "lowgainflag", "gainflag", "bandpassflag", "gfluxscaleflag", "targetflag")
 
@@ -89,8 +91,6 @@ def test_half_a_fault(truth):
 
 
 def test_flag_versions_are_judged_like_the_selections_that_made_them(made, truth, tmp_path, monkeypatch):
-    import shutil
-
     copy = tmp_path / "X.ms"
     shutil.copytree(made, copy)
     save_version(copy, "before")
@@ -111,28 +111,23 @@ def test_flag_versions_are_judged_like_the_selections_that_made_them(made, truth
     )
 
 
-def columns_of_tsys(truth):
-    times = [s["start_mjd_s"] for s in truth.raw["subscans"] if s["load"] == "sky" and s["purpose"] == "atmosphere"]
-    nant = len(truth.antennas)
-    spw, time, antenna = (a.ravel() for a in np.meshgrid(truth.raw["tsys_spws"], times, np.arange(nant), indexing="ij"))
-    return {"antenna": antenna, "spw": spw, "time_mjd_s": time}
+@pytest.fixture(scope="module")
+def tsys_table(made, truth, tmp_path_factory):
+    """A table of Tsys whose wrong values are flagged, and its columns."""
+    path = tmp_path_factory.mktemp("tables") / "tsys"
+    gencal(vis=str(made), caltable=str(path), caltype="tsys")
+    wrong = [s for f in truth.faults if f.stage == "tsysflag" for s in f.selections]
+    commands = [" ".join(["mode='manual'", *(f"{k}='{v}'" for k, v in s.items())]) for s in wrong]
+    flagdata(vis=str(path), mode="list", inpfile=commands, flagbackup=False)
+    with table(str(path), ack=False) as tab:
+        columns = {"antenna": tab.getcol("ANTENNA1"), "spw": tab.getcol("SPECTRAL_WINDOW_ID"),
+                   "time_mjd_s": tab.getcol("TIME")}  # fmt: skip
+        return columns, tab.getcol("FLAG")
 
 
-def test_tables_of_corrections_are_judged(truth):
-    columns = columns_of_tsys(truth)
-    before = np.zeros((len(columns["spw"]), 128, 2), bool)
-    after = before.copy()
-    for f in truth.faults:
-        if f.table == "tsys" and f.stage == "tsysflag":
-            for s in f.selections:
-                at = read_selection(s, truth.antennas, [])
-                for spw in truth.raw["tsys_spws"]:
-                    rows = np.flatnonzero(columns["spw"] == spw)
-                    antenna = columns["antenna"][rows].astype(np.int32)
-                    part = at.part(Rows(spw, antenna, antenna, antenna * 0, antenna * 0, columns["time_mjd_s"][rows],
-                                        ("XX", "YY"), before[rows], []))  # fmt: skip
-                    if part is not None:
-                        after[np.ix_(rows[part[0]], part[1], part[2])] = True
+def test_tables_of_corrections_are_judged(truth, tsys_table):
+    columns, after = tsys_table
+    before = np.zeros_like(after)
     result = judge_table(truth, "tsys", columns, before, {"tsysflag": after, "tsysflagcontamination": after})
     first, second = result.stages
     assert first.found == first.injected == first.flagged > 0

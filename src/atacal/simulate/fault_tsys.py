@@ -46,11 +46,16 @@ class TsysFault(RawFault):
         )  # fmt: skip
 
     def _select(self, site: Site, spws: list[str], receptors: tuple[int, ...] = (0, 1)) -> tuple[Selection, ...]:
-        """Select by time where only some measurements are wrong: tables of Tsys know of no scans."""
-        if not self.scans:
-            return (site.select(self.antennas, spws=spws, receptors=receptors),)
-        spans = [site.span(scan) for scan in self.scans]
-        return tuple(site.select(self.antennas, spws=spws, receptors=receptors, start=a - 1.0, end=b) for a, b in spans)
+        """Select by time where only some measurements are wrong: tables of Tsys know of no scans.
+
+        Their correlations are called after the elements of a solution.
+        """
+        found = [site.select(self.antennas, spws=spws)]
+        if self.scans:
+            spans = [site.span(scan) for scan in self.scans]
+            found = [site.select(self.antennas, spws=spws, start=a - 1.0, end=b) for a, b in spans]
+        one = {"correlation": f"Sol{receptors[0] + 1}"} if len(receptors) == 1 else {}
+        return tuple(s | one for s in found)
 
     def _beside(self, site: Site) -> tuple[Selection, ...]:
         """Channels next to those that are wrong."""

@@ -328,7 +328,7 @@ def judge_table(
     for spw in np.unique(columns["spw"]):
         at = np.flatnonzero(columns["spw"] == spw)
         antenna = np.asarray(columns["antenna"], np.int32)[at]
-        corrs = ("XX", "YY")[: before.shape[2]]
+        corrs = ("Sol1", "Sol2")[: before.shape[2]]
         judge.add(
             Rows(int(spw), antenna, antenna, unknown[at], unknown[at], np.asarray(columns["time_mjd_s"])[at], corrs,
                  before[at], [flags[at] for flags in after.values()])

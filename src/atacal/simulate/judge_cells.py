@@ -27,7 +27,7 @@ class Rows:
         -1 where a table knows of none.
     time_mjd_s : float64 (row,)
     corrs : tuple of str
-        Of a table of corrections XX and YY stand for its receptors.
+        Of a table of corrections ``Sol1`` and ``Sol2``, its receptors.
     before : bool (row, chan, corr)
         Flags before any stage.
     after : list of bool (row, chan, corr)
