@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,3 +169,29 @@ def test_other_bad_arguments(truth, tmp_path):
         judge_selections(plain, {"lowgainflag": []})
     with pytest.raises(ArgumentError, match="tsys, wvr"):
         judge_table(truth, "bandpass", {}, np.zeros((0, 1, 2), bool), {})
+
+
+def test_the_tool_judges_versions_and_runs(made, truth, tmp_path):
+    tool = Path(__file__).parents[2] / "tools" / "judge_pipeline.py"
+    copy = tmp_path / "X.ms"
+    shutil.copytree(made, copy)
+    save_version(copy, "after_stage_01")
+    for selection in perfect(truth, "lowgainflag"):
+        flagdata(vis=str(copy), mode="manual", flagbackup=False, **selection)
+    save_version(copy, "after_stage_03")
+    for folder in ("01-hifa_importdata", "02-h_silent", "03-hif_lowgainflag"):
+        (tmp_path / "stages" / folder).mkdir(parents=True)
+    told = []
+    for words in (["after_stage_01", "lowgainflag=now"], ["--run", str(tmp_path)]):
+        numbers = tmp_path / "numbers.json"
+        command = [sys.executable, str(tool), str(copy), *words, "--truth", str(made), "--json", str(numbers)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert "low_scan" in done.stdout
+        told.append(json.loads(numbers.read_text()))
+    assert told[0] == told[1]
+    (stage,) = told[0]["stages"]
+    assert stage["stage"] == "lowgainflag"
+    assert stage["found"] == stage["injected"] > 0
+    wrong = subprocess.run([sys.executable, str(tool), str(made)], check=False, capture_output=True, text=True)
+    assert wrong.returncode != 0
+    assert "STAGE=VERSION" in wrong.stderr
