@@ -147,3 +147,36 @@ def weigh(weights, inverse, antenna1, antenna2, slot, receptors, weight, chan_we
                 if by_chan:
                     w *= chan_weight[s, i, chan, p] * chan_weight[s, j, chan, q]
                 weights[row, chan, corr] = w
+
+
+@nb.njit(
+    nb.void(
+        _C64[:, :, ::1], _C64[:, :, ::1], nb.boolean[:, :, ::1], nb.complex128[:, ::1], nb.complex128[:, ::1],
+        nb.int64[:, ::1],
+    ),
+    nogil=True,
+    cache=True,
+)  # fmt: skip
+def sum_channels(vis, model, flag, vis_sum, model_sum, count):
+    """Add up visibilities and their model over the unflagged channels.
+
+    Parameters
+    ----------
+    vis : complex64 (row, chan, corr)
+    model : complex64 (row or 1, chan, corr)
+        One row where it is the same for all.
+    flag : bool (row, chan, corr)
+    vis_sum, model_sum : complex128 (row, corr)
+        Added to here.
+    count : int64 (row, corr)
+        Unflagged channels, added to here.
+    """
+    nchan, ncorr, single = vis.shape[1], vis.shape[2], model.shape[0] == 1
+    for row in range(vis.shape[0]):
+        of_model = 0 if single else row
+        for chan in range(nchan):
+            for corr in range(ncorr):
+                if not flag[row, chan, corr]:
+                    vis_sum[row, corr] += vis[row, chan, corr]
+                    model_sum[row, corr] += model[of_model, chan, corr]
+                    count[row, corr] += 1
