@@ -23,6 +23,9 @@ SERVICE = "https://asa.alma.cl/uncertainties-service/uncertainties/versions/last
 SERVICE_VARIABLE = "ATACAL_ANTPOS_SERVICE"
 """Environment variable that names another address."""
 
+_COLUMNS = {"ms": "name", "xoffset": "xoff", "yoffset": "yoff", "zoffset": "zoff"}
+"""What newer pipelines call columns of antennapos.csv, and what older ones did."""
+
 Offsets = dict[str, tuple[float, float, float]]
 """Corrections by antenna, x, y, z along the ITRF axes [m]."""
 
@@ -34,7 +37,8 @@ def read_positions_file(path: str | os.PathLike[str], metadata: Metadata) -> Off
     ----------
     path : path
         JSON as CASA's getantposalma writes it (positions), or ALMA's ``antennapos.csv`` (columns name, antenna, xoff,
-        yoff, zoff: corrections, those of this MeasurementSet by its name).
+        yoff, zoff, or as newer pipelines call them ms, antenna, xoffset, yoffset, zoffset: corrections, those of this
+        MeasurementSet by its name).
     metadata : Metadata
 
     Returns
@@ -67,6 +71,8 @@ def read_positions_file(path: str | os.PathLike[str], metadata: Metadata) -> Off
 
 def _from_csv(text: str, metadata: Metadata, path: str) -> Offsets:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if lines:
+        lines[0] = ",".join(_COLUMNS.get(word.strip(), word) for word in lines[0].split(","))
     rows = list(csv.DictReader(lines, skipinitialspace=True))
     names = ("name", "antenna", "xoff", "yoff", "zoff")
     if not rows or any(n not in rows[0] for n in names):
@@ -123,7 +129,9 @@ def offsets_from(positions: Mapping[str, Any], metadata: Metadata, source: str, 
     return out
 
 
-def look_up(metadata: Metadata, *, timeout_s: float, retries: int, wait_s: float) -> Offsets:
+def look_up(
+    metadata: Metadata, *, timeout_s: float, retries: int, wait_s: float, search: str = "both_latest", snr: float = 0.0
+) -> Offsets:
     """Ask ALMA's public service for the best positions of an execution block's antennas.
 
     Parameters
@@ -133,6 +141,10 @@ def look_up(metadata: Metadata, *, timeout_s: float, retries: int, wait_s: float
         How long to wait for an answer, and before asking again.
     retries : int
         How often to ask again.
+    search : str
+        ``both_latest``, ``both_closest`` (in time to the observation) or ``auto``.
+    snr : float
+        Only positions that were measured better than this; 0 for all.
 
     Returns
     -------
@@ -151,7 +163,8 @@ def look_up(metadata: Metadata, *, timeout_s: float, retries: int, wait_s: float
 
     _require_alma(metadata, "antenna=''")
     uid = execution_block(metadata)
-    url = f"{os.environ.get(SERVICE_VARIABLE, SERVICE)}?{urlencode({'asdm': uid, 'search': 'both_latest'})}"
+    asked = {"asdm": uid, "search": search, **({"snr": f"{snr:g}"} if snr else {})}
+    url = f"{os.environ.get(SERVICE_VARIABLE, SERVICE)}?{urlencode(asked)}"
     log.info("gencal: asking %s for antenna positions", url)
     why = ""
     for attempt in range(retries + 1):
