@@ -112,3 +112,16 @@ def test_wrong_shapes():
         compare(np.zeros((3, 20)), np.zeros((2, 20)), np.zeros(20))
     with pytest.raises(ArgumentError, match="at least 16"):
         compare(np.zeros((3, 8)), np.zeros((3, 8)), np.zeros(8))
+
+
+def test_nothing_in_common_is_named():
+    source, reference = pair(1)
+    source[:, :60], reference[:, 60:] = np.nan, np.nan
+    with pytest.raises(ArgumentError, match="no spectrum has 16 channels"):
+        compare(source, reference, FREQ)
+
+
+def test_the_airs_lines_seen_through_much_more_air_and_a_line():
+    for seed in range(5):
+        found = compare(*pair(seed, gaussian(65, 4, 8), airmass=(1.1, 1.9)), FREQ)
+        assert [f.peak for f in found.features if f.kind == "line"] == pytest.approx([65], abs=2)

@@ -148,7 +148,7 @@ def compare(
     Raises
     ------
     ArgumentError
-        The shapes differ, or there are fewer than 16 channels.
+        The shapes differ, or no spectrum has 16 channels that are unflagged in both.
     """
     limits = limits or ContaminationLimits()
     if source.shape != reference.shape or source.shape[1] != len(chan_freq_hz):
@@ -158,21 +158,26 @@ def compare(
     nchan = source.shape[1]
     if nchan < 16:
         raise ArgumentError(f"lines cannot be found in Tsys of {nchan} channels; at least 16 are needed")
+    usable = np.isfinite(source - reference).sum(axis=1) >= 16
+    if not usable.any():
+        raise ArgumentError("Tsys to compare: no spectrum has 16 channels unflagged in both fields")
+    source, reference = source[usable], reference[usable]
     telluric = np.zeros(nchan, bool) if telluric is None else telluric
     limit, base = limits.detection(nchan), 2.0 - _many(nchan)
     difference = _trimmed_mean(source - reference, limits.remove_n_extreme)
+    mean_s = _trimmed_mean(source, limits.remove_n_extreme)
+    mean_r = _trimmed_mean(reference, limits.remove_n_extreme)
+    air = telluric | _common(mean_s, mean_r, limits.common_ratio)
     left_out = np.zeros(nchan, bool)
     for _ in range(_ROUNDS):
         residual = _trimmed_mean(_residuals(source, reference, left_out), limits.remove_n_extreme)
-        lines = _strongest(residual / _neighbours(residual, left_out), left_out, base, limit)
+        lines = _strongest(residual / _neighbours(residual, left_out), left_out, base, limit, air)
         if (lines == left_out).all() or lines.mean() > _MOST:
             break
         left_out = lines
     sigma = _noise(residual, left_out, difference)
     runs = _runs(residual / sigma, base, limit, limits.edge)
-    mean_s = _trimmed_mean(source, limits.remove_n_extreme)
-    mean_r = _trimmed_mean(reference, limits.remove_n_extreme)
-    features = [_feature(run, residual, sigma, mean_s, mean_r, chan_freq_hz, limits, telluric) for run in runs]
+    features = [_feature(run, residual, sigma, mean_s, chan_freq_hz, limits, air) for run in runs]
     return Comparison(mean_s, mean_r, residual, sigma, _widened(_beside(features), nchan), limit)
 
 
@@ -233,16 +238,18 @@ def _noise(
 
 
 def _strongest(
-    height: NDArray[np.float64], left_out: NDArray[np.bool_], base: float, limit: float
+    height: NDArray[np.float64], left_out: NDArray[np.bool_], base: float, limit: float, air: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return the channels to be left out of the next fit.
 
     Those left out before that still stand out, and of what is new the strongest: a broad line bends the first fits, and
-    what seems to stand out elsewhere is gone when the line is left out.
+    what seems to stand out elsewhere is gone when the line is left out. The air's lines stay: the fit is to be of them.
     """
     mask = np.zeros(len(height), bool)
     new = []
     for first, last in _runs(height, base, limit, 0.0):
+        if air[first + int(np.nanargmax(height[first : last + 1]))]:
+            continue
         if left_out[first : last + 1].any():
             mask[first : last + 1] = True
         else:
@@ -268,10 +275,9 @@ def _feature(
     residual: NDArray[np.float64],
     sigma: NDArray[np.float64],
     source: NDArray[np.float64],
-    reference: NDArray[np.float64],
     freq_hz: NDArray[np.float64],
     limits: ContaminationLimits,
-    telluric: NDArray[np.bool_],
+    air: NDArray[np.bool_],
 ) -> Feature:
     """Tell what kind of feature a run of channels is."""
     first, last = run
@@ -280,7 +286,7 @@ def _feature(
     kelvin = float(residual[peak])
     width = len(chans) * abs(freq_hz[1] - freq_hz[0]) / freq_hz[peak] * _LIGHT_KM_S
     kind = "line"
-    if telluric[chans].any() or _common(peak, source, reference, limits.common_ratio):
+    if air[peak]:
         kind = "telluric"
     elif kelvin < limits.relative_detection_factor * float(np.nanmedian(source)):
         kind = "low"
@@ -289,18 +295,29 @@ def _feature(
     return Feature(kind, first, last, peak, kelvin / float(sigma[peak]), kelvin, float(width))
 
 
-def _common(peak: int, source: NDArray, reference: NDArray, ratio: float) -> bool:
-    """Return whether the reference rises at a channel, too, not much less than the source."""
+def _common(source: NDArray[np.float64], reference: NDArray[np.float64], ratio: float) -> NDArray[np.bool_]:
+    """Return the channels at which the reference rises above its surroundings, not much less than the source does.
+
+    Surroundings of several widths are tried, as lines of the air are narrow (ozone) or wide (water).
+    """
     nchan = len(source)
-    reach = max(3, nchan // 32)
-    low, high = max(0, peak - reach), min(nchan, peak + reach + 1)
     tolerance = 1 + int(31 * _many(nchan))
-    rise = []
-    for spectrum in (source, reference):
-        line = np.interp(np.arange(low, high), [low, high - 1], [spectrum[low], spectrum[high - 1]])
-        near = slice(max(peak - tolerance - low, 0), peak + tolerance + 1 - low)
-        rise.append(float(np.nanmax((spectrum[low:high] - line)[near])))
-    return rise[0] > 0 and rise[1] / rise[0] > ratio
+    noise = _neighbours(reference, np.zeros(nchan, bool))
+    found = np.zeros(nchan, bool)
+    for reach in (nchan // 32, nchan // 16, nchan // 8, nchan // 4):
+        rise_s, rise_r = (_rise(spectrum, reach) for spectrum in (source, reference))
+        with np.errstate(invalid="ignore"):
+            found |= (rise_r > 4 * noise) & (rise_s > 0) & (rise_r > ratio * rise_s)
+    wide = np.convolve(found, np.ones(2 * tolerance + 1), mode="same")
+    return wide > 0
+
+
+def _rise(spectrum: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Return how far each channel is above the line between the channels `reach` before and after it."""
+    at = np.arange(len(spectrum))
+    before, after = np.maximum(at - reach, 0), np.minimum(at + reach, len(spectrum) - 1)
+    share = (at - before) / np.maximum(after - before, 1)
+    return spectrum - (spectrum[before] * (1 - share) + spectrum[after] * share)
 
 
 def _beside(features: list[Feature]) -> list[Feature]:
