@@ -140,9 +140,10 @@ class BadQuadrant:
         self, judgement: Judgement, quarter: NDArray, baselines: NDArray, fraction: float, limit: float, antenna: Any
     ) -> Proposal:
         judgement.flag[np.ix_(quarter, baselines)] = True
-        of = "a baseline's" if antenna is None else f"antenna {antenna}'s"
-        return Proposal("bad quadrant", quarter, baselines, float(fraction), limit,
-                        f"suspect fraction of {of} good points", judgement.view)  # fmt: skip
+        return Proposal(
+            "bad quadrant", quarter, baselines, float(fraction), limit, "suspect fraction of good points",
+            judgement.view, None if antenna is None else int(antenna),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ class Proposal:
         What the two numbers are: '|x - median| / MAD', 'fraction of suspect points'...
     view : View
         Where it was seen.
+    antenna : int, optional
+        The antenna all of whose baselines are meant.
     """
 
     rule: str
@@ -83,6 +85,7 @@ class Proposal:
     threshold: float
     measure: str
     view: View
+    antenna: int | None = None
 
     def extent(self) -> dict[str, list[Any]]:
         """Return the labels of the elements, by the name of the axis."""

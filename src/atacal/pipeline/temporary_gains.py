@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,30 +11,12 @@ from numpy.typing import NDArray
 
 from atacal.caltables.disk import read_caltable
 from atacal.errors import NoSolutions
-from atacal.tasks import bandpass, gaincal
+from atacal.pipeline.block import Block
+from atacal.pipeline.callibrary import Applied
 
 BANDPASS_SOLINT = "inf,7.8125MHz"
 MINSNR = 2.0
-
-
-@dataclass(frozen=True)
-class Applied:
-    """Calibration tables that are applied before solving, as tasks take them."""
-
-    gaintable: list[str] = field(default_factory=list)
-    gainfield: list[str] = field(default_factory=list)
-    interp: list[str] = field(default_factory=list)
-    spwmap: list[list[int]] = field(default_factory=list)
-
-    def then(self, table: str, interp: str = "linear,linear", spwmap: Sequence[int] = ()) -> Applied:
-        """Return these and one more table."""
-        return Applied(
-            [*self.gaintable, table], [*self.gainfield, ""], [*self.interp, interp], [*self.spwmap, list(spwmap)]
-        )
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the tasks' parameters."""
-        return {"gaintable": self.gaintable, "gainfield": self.gainfield, "interp": self.interp, "spwmap": self.spwmap}
+_BEFORE = ("tsys", "antpos", "wvr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +40,7 @@ class GainAmplitudes:
 
 
 def gain_amplitudes(
-    vis: str | os.PathLike[str],
-    folder: Path,
-    *,
-    spws: Sequence[int],
-    intent: str,
-    refant: str,
-    solint: str,
-    applied: Applied,
-    phase_solint: str = "int",
+    block: Block, words: str, *, spws: Sequence[int], intents: Sequence[str], solint: str
 ) -> dict[int, GainAmplitudes]:
     """Solve for gain amplitudes of both polarisations together, with a bandpass and phases of their own taken out.
 
@@ -77,48 +49,44 @@ def gain_amplitudes(
 
     Parameters
     ----------
-    vis : path
-        The MeasurementSet.
-    folder : Path
-        Where the tables are written: phaseup, bandpass, phase, amplitude.
+    block : Block
+        Its registered system temperatures, antenna positions and water vapour are applied.
+    words : str
+        In the names of the tables.
     spws : sequence of int
-    intent : str
-        Whose data are used, in CASA's selection language.
-    refant : str
-        Reference antennas, the preferred one first.
+    intents : sequence of str
+        Whose data are used.
     solint : str
         Of the amplitudes: 'inf' for one a scan, 'int'.
-    applied : Applied
-        System temperatures, water vapour, antenna positions.
-    phase_solint : str
-        Of the phases.
 
     Returns
     -------
     dict of int -> GainAmplitudes
-        By spw; an spw without any solution has none of its own.
+        By spw; none where nothing could be solved.
     """
-    common = {"vis": os.fspath(vis), "spw": ",".join(map(str, spws)), "intent": intent, "refant": refant}
-    tables = {name: os.fspath(folder / f"{name}.tbl") for name in ("phaseup", "bandpass", "phase", "amplitude")}
-    phase: dict[str, Any] = {"gaintype": "G", "calmode": "p", "solint": phase_solint}
+    names = {kind: block.caltable(f"{words}.{kind}") for kind in ("phaseup", "bandpass", "phase", "amplitude")}
+    data: dict[str, Any] = {"intents": intents, "spws": spws, "terms": _BEFORE}
+    up = Applied("phase", names["phaseup"])
+    bandpass = Applied("bandpass", names["bandpass"], interp="linear,linear")
+    phase = Applied("phase", names["phase"])
+    phases: dict[str, Any] = {"gaintype": "G", "calmode": "p", "solint": "int"}
     try:
-        gaincal(**common, caltable=tables["phaseup"], **phase, minsnr=3.0, **applied.parameters())
-        bandpass(
-            **common, caltable=tables["bandpass"], solint=BANDPASS_SOLINT, combine="scan", solnorm=True, minsnr=3.0,
-            **applied.then(tables["phaseup"]).parameters(),
-        )  # fmt: skip
-        known = applied.then(tables["bandpass"])
-        gaincal(**common, caltable=tables["phase"], **phase, minsnr=MINSNR, **known.parameters())
-        gaincal(
-            **common, caltable=tables["amplitude"], gaintype="T", calmode="a", solint=solint, minsnr=MINSNR,
-            **known.then(tables["phase"]).parameters(),
-        )  # fmt: skip
-    except NoSolutions:
+        if not block.solve("gaincal", up.gaintable, **data, minsnr=3.0, **phases):
+            return {}
+        block.solve("bandpass", bandpass.gaintable, **data, extra=[up], solint=BANDPASS_SOLINT, combine="scan",
+                    solnorm=True, minsnr=3.0)  # fmt: skip
+        block.solve("gaincal", phase.gaintable, **data, extra=[bandpass], minsnr=MINSNR, **phases)
+        block.solve("gaincal", names["amplitude"], **data, extra=[bandpass, phase], gaintype="T", calmode="a",
+                    solint=solint, minsnr=MINSNR)  # fmt: skip
+    except NoSolutions as error:
+        block.out.say("warning", f"no gains could be solved for: {error}")
         return {}
-    made = read_caltable(tables["amplitude"])
+    made = read_caltable(block.path(names["amplitude"]))
     out = {}
     for spw, s in made.solutions.items():
-        # with T both polarisations have the same solution, or one has none
-        values, flags = np.abs(s.param[:, :, 0, 0]).astype(float), s.flag[:, :, 0].all(axis=2)
-        out[spw] = GainAmplitudes(spw, values.T, flags.T, s.scan, s.time)
+        # both polarisations have one solution; a row may still hold it twice
+        flag: NDArray[np.bool_] = np.asarray(s.flag[:, :, 0].all(axis=2))
+        out[spw] = GainAmplitudes(
+            spw, np.abs(s.param[:, :, 0, 0]).astype(float).T, flag.T, s.scan, np.asarray(s.time, float)
+        )
     return out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from atacal.errors import EmptySelection
 from atacal.heuristics.tsys_shapes import TsysSpectra
 from atacal.memory import for_data, size_text, too_small
 from atacal.ms.measurement_set import MeasurementSet
-from atacal.ms.metadata import Metadata
 from atacal.ms.selection import Selection, select
 from atacal.ms.stream import stream
 
@@ -41,23 +39,23 @@ class MeanAmplitudes:
     baselines: list[tuple[int, int]]
 
 
-def mean_amplitudes(ms: MeasurementSet, spw: int, intent: str) -> MeanAmplitudes | None:
+def mean_amplitudes(ms: MeasurementSet, spw: int, scans: str) -> MeanAmplitudes | None:
     """Average raw visibilities over time, block by block.
 
     Parameters
     ----------
     ms : MeasurementSet
     spw : int
-    intent : str
-        In CASA's selection language: '*CALIBRATE_BANDPASS*'.
+    scans : str
+        As a selection.
 
     Returns
     -------
     MeanAmplitudes or None
-        None where the spw has no data of that intent.
+        None where the spw has no data in those scans.
     """
     try:
-        selected = select(ms, Selection(spw=str(spw), intent=intent), autocorr=False)
+        selected = select(ms, Selection(spw=str(spw), scan=scans), autocorr=False)
     except EmptySelection:
         return None
     meta = ms.metadata
@@ -167,15 +165,3 @@ def add_flags(table: CalTable, spw: int, slot: NDArray[np.int64], flag: NDArray[
     before = int(flags.sum())
     flags[slot[there, antenna], antenna] |= flag[there, antenna]
     return int(flags.sum()) - before
-
-
-def fields_of_intent(meta: Metadata, ms: MeasurementSet, intent: str) -> list[int]:
-    """Return the ids of fields that have data with an intent whose name contains a word, such as 'BANDPASS'."""
-    states = [i for i, text in enumerate(meta.state_intents) if intent in text]
-    runs = ms.runs
-    return sorted({int(f) for f in runs.field[np.isin(runs.state, states)]})
-
-
-def name_of(path: str | os.PathLike[str]) -> str:
-    """Return the last part of a path, what a table is called by."""
-    return os.path.basename(os.path.normpath(path))
