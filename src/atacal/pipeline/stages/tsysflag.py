@@ -163,8 +163,9 @@ def _lost(block: Block, copy: TsysCopy) -> None:
     block.out.decisions["without_tsys"] = {str(spw): who for spw, who in lost.items() if who}
     if not any(lost.values()):
         return
-    who = sorted({a for names_ in lost.values() for a in names_})
-    text = f"no Tsys left of {', '.join(who)} in " + ", ".join(f"spw {s}" for s, w in lost.items() if w)
+    who = sorted({a for antennas in lost.values() for a in antennas})
+    of_antenna = {a: ", ".join(str(spw) for spw in used if a in lost[spw]) for a in who}
+    text = "no Tsys is left of " + "; ".join(f"{a} in spw {spws}" for a, spws in of_antenna.items())
     block.out.say("warning", text, f"their data are flagged; lines in {block.stem}.flagtsystemplate.txt flag more, "
                   "higher limits flag less")  # fmt: skip
     block.out.score(_LOST, "antennas_without_tsys", len(who), "antennas", "antennas without Tsys",
