@@ -7,14 +7,14 @@ import numpy as np
 from atacal.atmosphere.absorption import _table, ozone_opacity
 from atacal.atmosphere.profile import standard_profile
 
-LEAST_OPACITY = 0.01
-"""Zenith opacity of a line's peak below which it hides in the noise of system temperatures."""
-_SHARE = 0.2
+LEAST_OPACITY = 0.05
+"""Zenith opacity of a line's peak below which it does no harm: all antennas see it alike."""
+_SHARE = 0.5
 _STEPS_GHZ = np.arange(-0.3, 0.3001, 0.002)
 
 
 def ozone_ranges(low_hz: float, high_hz: float, *, least_opacity: float = LEAST_OPACITY) -> list[tuple[float, float]]:
-    """Return the ranges around ozone lines in which they are above a fifth of their peak.
+    """Return the ranges around ozone lines in which they are above half of their peak.
 
     Parameters
     ----------

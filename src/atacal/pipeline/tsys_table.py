@@ -68,7 +68,7 @@ def copy_tsys(block: Block, caltable: str, commands: Sequence[str] = ()) -> Tsys
     block.out.calls.append(f"# {name} is a copy of {source}")
     block.out.tables.append(name)
     if commands:
-        block.do("flagdata", vis=name, mode="list", inpfile=list(commands), flagbackup=False)
+        _flag(block, name, commands)
     return TsysCopy(name, read_caltable(block.path(name)), {})
 
 
@@ -104,9 +104,14 @@ def flag_copy(block: Block, copy: TsysCopy, flags: Mapping[int, NDArray[np.bool_
     for spw, flag in sorted(flags.items()):
         commands += tsys_commands(copy, spw, flag, names, why)
     if commands:
-        block.do("flagdata", vis=copy.name, mode="list", inpfile=commands, flagbackup=False)
+        _flag(block, copy.name, commands)
         copy.table = read_caltable(block.path(copy.name))
     return commands
+
+
+def _flag(block: Block, name: str, commands: Sequence[str]) -> None:
+    """Flag a table; a command that stands alone would look at pairs of antennas, as in CASA, so a summary follows."""
+    block.do("flagdata", vis=name, mode="list", inpfile=[*commands, "mode='summary'"], flagbackup=False)
 
 
 def tsys_commands(copy: TsysCopy, spw: int, flag: NDArray[np.bool_], names: Sequence[str], why: str) -> list[str]:
