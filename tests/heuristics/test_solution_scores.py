@@ -48,8 +48,9 @@ def test_bandpass_scores():
     phase = 0.02 * rng.normal(size=200)
     clean = np.zeros(200, bool)
     assert phase_outliers(phase, clean) == 0
-    phase[50], phase[120] = -2, 2  # two jumps down of the one-sided difference
-    assert phase_outliers(phase, clean) == pytest.approx(2 / 200)
+    phase[50], phase[120] = -2, 2  # there and back again
+    assert phase_outliers(phase, clean) == pytest.approx(4 / 200)
+    assert phase_outliers(phase + 0.5 * np.arange(200), clean) == pytest.approx(4 / 200)  # a delay is no jump
     assert score_phase_outliers(0.01) == pytest.approx(math.erf(3 / math.sqrt(2)))
     assert score_phase_outliers(0.1) == pytest.approx(math.erf(0.3 / math.sqrt(2)))
     assert amplitude_snr(1 + 0.1 * np.tile([1, -1], 100), clean) == pytest.approx(10)

@@ -50,10 +50,11 @@ def amplitude_snr(amplitude: NDArray[np.floating], flag: NDArray[np.bool_]) -> f
 
 
 def phase_outliers(phase_rad: NDArray[np.floating], flag: NDArray[np.bool_]) -> float:
-    """Return the fraction of channels whose phase differs from the next one's by more than 5 scaled MADs.
+    """Return the fraction of channels whose phase jumps to the next one's.
 
-    Differences are taken between neighbours that both have a solution; only positive ones count, as in the pipeline.
-    Phases that are all zero, as the reference antenna's, have no outliers.
+    A jump is a difference of neighbours, both with a solution, that is more than 5 scaled MADs off the median
+    difference. Phases that are all zero, as the reference antenna's, have none. The pipeline counts differences above
+    5 MADs of one sign, without the median taken off, so that a delay of an antenna looks like jumps.
     """
     good = ~np.asarray(flag, bool)
     phase = np.asarray(phase_rad, float)
@@ -63,8 +64,8 @@ def phase_outliers(phase_rad: NDArray[np.floating], flag: NDArray[np.bool_]) -> 
     step = step[good[:-1] & good[1:]]
     if not len(step):
         return 0.0
-    mad = np.median(np.abs(step - np.median(step))) / _MAD_TO_SIGMA
-    return float((step > _OUTLIER_MADS * mad).sum() / len(phase))
+    away = np.abs(step - np.median(step))
+    return float((away > _OUTLIER_MADS * np.median(away) / _MAD_TO_SIGMA).sum() / len(phase))
 
 
 def score_amplitude_snr(snr: float) -> float:
