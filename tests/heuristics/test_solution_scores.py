@@ -21,7 +21,6 @@ from atacal.heuristics.gain_scores import (
     offset_scores,
     path_spread_m,
     score_achieved_snr,
-    score_phase_rms,
     score_step_path,
     score_xy_path,
     step_path_m,
@@ -137,8 +136,3 @@ def test_noisy_offsets_are_not_judged():
 def test_achieved_snr():
     assert [score_achieved_snr(x, 32) for x in (9, 15, 23, 30)] == [0.33, 0.66, 0.9, 1.0]
     assert [score_achieved_snr(x, 32, check=True) for x in (9, 15, 23, 30)] == [0.7, 0.8, 0.9, 1.0]
-
-
-def test_phase_rms():
-    assert [score_phase_rms(x) for x in (10, 40, 60, 80, 120)] == pytest.approx([1.0, 0.9, 0.4, 0.2, 0.0])
-    assert score_phase_rms(10, outliers=True) == 0.9

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.heuristics.scores import BLUE, RED, YELLOW, erf_score, linear_score
+from atacal.heuristics.scores import BLUE, RED, YELLOW, erf_score
 
 C_M_S = 299_792_458.0
 XY_GOOD_M, XY_BAD_M = 4.25e-6, 8.4e-5
@@ -195,18 +195,3 @@ def score_achieved_snr(snr: float, limit: float, *, check: bool = False) -> floa
         if snr <= part * limit:
             return score
     return 1.0
-
-
-def score_phase_rms(rms_deg: float, *, outliers: bool = False) -> float:
-    """Return the score of the bandpass calibrator's phase rms over a cycle time on long baselines.
-
-    1 below 30 degrees, 0.9 (0.9 too with outlying antennas) up to 50, 1 - rms/100 up to 70, and from 0.3 at 70 to 0 at
-    100 degrees and beyond.
-    """
-    if rms_deg < 30.0:
-        return 0.9 if outliers else 1.0
-    if rms_deg <= 50.0:
-        return 0.9
-    if rms_deg <= 70.0:
-        return 1.0 - rms_deg / 100.0
-    return linear_score(rms_deg, 70.0, 0.3, 100.0, 0.0)

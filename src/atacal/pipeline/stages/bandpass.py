@@ -152,7 +152,7 @@ def hifa_bandpass(
     )
     block.register(Applied("bandpass", table, interp="linear,linear"))
     _score(block, table, spws, len(fields))
-    found = read_caltable(block.path(table), errors=False)
+    found = read_caltable(block.path(table))
     bandpass_charts(block, found)
     sizes = {i.channels for i in intervals.values()}
     block.out.summary = (
@@ -248,7 +248,7 @@ def _solve_phaseup(
         )
     block.out.decisions["phaseup"]["followed"] = solved.expanded
     block.set("phaseup", {"solint": how.solint, "combine": decision.combine, "table": solved.table})
-    table = read_caltable(block.path(solved.table), errors=False)
+    table = read_caltable(block.path(solved.table))
     gain_charts(
         block,
         table,
@@ -326,7 +326,7 @@ def _solve(
 
 def _score(block: Block, path: str, spws: list[int], nfields: int) -> None:
     """Score missing solutions, and the worst antenna of every spw."""
-    table = read_caltable(block.path(path), errors=False)
+    table = read_caltable(block.path(path))
     names = block.facts.metadata.antenna_names()
     dead = _dead(block)
     for spw in spws:
