@@ -123,6 +123,11 @@ def _fields(block: Block, words: str, intents: str) -> list[int]:
     return sorted(int(w) if w.isdigit() else names.index(w) for w in given)
 
 
+def _before(block: Block) -> set[str]:
+    """Return the terms that are applied before phases and amplitudes are solved."""
+    return {e.term for e in block.library.entries} - {"phase", "amp"}
+
+
 def _resolved(block: Block, references: Sequence[int], fraction: float) -> dict[str, str]:
     """Choose antennas and baselines for a body that is resolved; empty selections if it is not."""
     facts = block.facts
@@ -176,7 +181,7 @@ def _phases(
         try:
             solved = solve_phases(
                 block, f"phase{number}.gpcal", decided.decision, intents=intents, fields=fields, usable=decided.usable,
-                solint=solint, minsnr=minsnr, **more,
+                solint=solint, minsnr=minsnr, terms=_before(block), **more,
             )  # fmt: skip
         except NoSolutions as error:
             block.out.say("warning", f"no phases of field {fields}: {error}")
@@ -195,8 +200,8 @@ def _amplitudes(
     """Solve for amplitudes, and flag those that are far off."""
     table = block.caltable(f"solint{solint}.gacal")
     block.solve(
-        "gaincal", table, intents=intents, fields=fields, extra=phases, gaintype="T", calmode="a", solint=solint,
-        minsnr=minsnr, minblperant=_BASELINES,
+        "gaincal", table, intents=intents, fields=fields, extra=phases, terms=_before(block), gaintype="T",
+        calmode="a", solint=solint, minsnr=minsnr, minblperant=_BASELINES,
     )  # fmt: skip
     if block.cycle4:
         return table

@@ -68,7 +68,10 @@ def hifa_timegaincal(
     decided = _decided(block, chosen, spw)
     if not any(d.usable for d in decided):
         raise PipelineError(f"{block.name}: there is no calibrator with unflagged data")
-    how: dict[str, Any] = {"minblperant": minblperant, "refantmode": refantmode, "solnorm": solnorm}
+    how: dict[str, Any] = {
+        "minblperant": minblperant, "refantmode": refantmode, "solnorm": solnorm,
+        "terms": {e.term for e in block.library.entries} - {"phase", "amp"},  # those that this stage makes
+    }  # fmt: skip
     if smodel:
         how["smodel"] = list(smodel)
     pairs = {int(k): int(v) for k, v in block.get("phase_calibrator", {}).items()}
