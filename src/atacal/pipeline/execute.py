@@ -101,7 +101,10 @@ def run_block(
     with at_work(block.folder), stage_log(block.folder, number, task, name):
         done = _attempt(stage, block, parameters)
         if not done:  # what the failed stage has done to the data is undone
-            restore(block.vis, flag_version, block.folder / models if models else None)
+            restore(
+                block.vis, flag_version, block.folder / models if models else None,
+                calibrated=bool(context.get("weights_calibrated")),
+            )  # fmt: skip
             block.out.flags_changed = block.out.models_changed = False
             block.out.flags.clear()
             block.out.sets.clear()

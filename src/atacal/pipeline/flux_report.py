@@ -1,4 +1,10 @@
-"""Derived flux densities beside a catalogue's: scores, charts, words."""
+"""Derived flux densities beside a catalogue's: scores, charts, words.
+
+fluxscale compares amplitudes of gains, which are solved from |V| of baselines: noise makes them too large where a
+baseline's signal to noise in a scan is not well above 1. The models are set to those all the same, so that the
+amplitudes that are solved against them later, too large as well, come out right. How bright a calibrator *is*, is told
+by the mean of its calibrated visibilities.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,9 @@ from atacal.pipeline.block import Block
 from atacal.pipeline.calibrated import MeanFlux
 from atacal.pipeline.charts import Axis, Chart, Series
 from atacal.pipeline.flux_file import FLUX_FILE, known_fluxes
+
+_BIASED = 1.1
+"""Flux densities from gains that are this much larger than those of the visibilities are worth a word."""
 
 
 def report_fluxes(
@@ -33,18 +42,21 @@ def report_fluxes(
     """
     facts, names = block.facts, block.facts.metadata.field_names()
     known = known_fluxes(block.folder / (reffile or FLUX_FILE), block.get("source_fluxes", []))
-    shown, words = {}, []
+    scale = _scale_errors(derived)
+    shown, words, fluxes = {}, [], {}
     for field in transfers:
         name, found = names[field], dict(derived.get(field, {}))
         catalogue = {e.spw: e.I for e in known if e.field == field and e.ms in (block.name, "all", "")}
-        mean = means.get(field, {})
+        best = {s: _best(o, means.get(field, {}).get(s), scale.get(s, 0.0)) for s, o in found.items()}
         shown[name] = {
-            str(s): {**o, "visibility_flux_jy": mean[s].flux_jy if s in mean else None,
-                     "visibility_error_jy": mean[s].error_jy if s in mean else None, "catalogue_jy": catalogue.get(s)}
+            str(s): {**o, **best[s], "fluxscale_jy": o["flux_jy"], "fluxscale_error_jy": o["error_jy"],
+                     "catalogue_jy": catalogue.get(s)}
             for s, o in found.items()
         }  # fmt: skip
-        spws = [s for s in facts.science_spws if any(s in c.spws and field in c.fields for c in facts.science_scans())]
-        measured = {s: o for s, o in found.items() if not o["fitted"]}
+        fluxes[name] = {str(s): {k: best[s][k] for k in ("flux_jy", "error_jy")} for s in found}
+        there = {s for c in facts.science_scans() if field in c.fields for s in c.spws}
+        spws = [s for s in facts.science_spws if s in there]
+        measured = {s: {**found[s], **best[s]} for s in found if not found[s]["fitted"]}
         value = score_derived(len(spws), len(measured))
         text = f"{block.name}, {name}: {len(measured)} of {len(spws)} spws have a derived flux density"
         block.out.score(value, "derived_fluxes", len(measured), "spws", "flux densities derived", text, field=name)
@@ -55,14 +67,47 @@ def report_fluxes(
                 f"{name} has no flux density in spw {lost}; that of its spectrum is taken",
                 "see what flagged it, or give refspwmap",
             )
+        _say_bias(block, name, shown[name])
         snr = _score_snr(block, name, measured)
         _score_ratios(block, name, measured, snr, catalogue)
-        _chart(block, name, found, mean, catalogue)
+        _chart(block, name, shown[name], catalogue)
         if measured:
             middle = measured[sorted(measured)[len(measured) // 2]]
             words.append(f"{name} {middle['flux_jy']:.4g} Jy")
+    block.set("fluxes", fluxes)
     block.out.decisions["fluxes"] = shown
     block.out.summary = "; ".join(words)
+
+
+def _scale_errors(derived: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> dict[int, float]:
+    """Return the relative error of the flux scale in each spw: that of the calibrator which shows it best."""
+    out: dict[int, float] = {}
+    for spws in derived.values():
+        for spw, o in spws.items():
+            if o["error_jy"]:
+                out[spw] = min(out.get(spw, np.inf), o["error_jy"] / o["flux_jy"])
+    return out
+
+
+def _best(one: Mapping[str, Any], mean: MeanFlux | None, scale: float) -> dict[str, Any]:
+    """Return the flux density of the visibilities, with the flux scale's error in its own; fluxscale's without them."""
+    if mean is None:
+        return {"flux_jy": one["flux_jy"], "error_jy": one["error_jy"], "visibilities": 0}
+    error = float(np.hypot(mean.error_jy, scale * mean.flux_jy))
+    return {"flux_jy": mean.flux_jy, "error_jy": error, "visibilities": mean.visibilities}
+
+
+def _say_bias(block: Block, name: str, shown: Mapping[str, Mapping[str, Any]]) -> None:
+    """Say where noise makes the amplitudes of gains too large."""
+    off = {s: o["fluxscale_jy"] / o["flux_jy"] for s, o in shown.items() if o["flux_jy"] > 0}
+    bad = {s: r for s, r in off.items() if r > _BIASED}
+    if bad:
+        words = ", ".join(f"{s} ({r:.2f})" for s, r in bad.items())
+        block.out.say(
+            "attention",
+            f"{name} is weak: noise makes the flux densities from its gains too large in spw {words}; those of its "
+            "visibilities are given",
+        )
 
 
 def _score_snr(block: Block, name: str, measured: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:
@@ -116,26 +161,21 @@ def _score_ratios(
         }
 
 
-def _chart(
-    block: Block,
-    name: str,
-    found: Mapping[int, Mapping[str, Any]],
-    mean: Mapping[int, MeanFlux],
-    catalogue: Mapping[int, float],
-) -> None:
-    spws = sorted(found)
+def _chart(block: Block, name: str, shown: Mapping[str, Mapping[str, Any]], catalogue: Mapping[int, float]) -> None:
+    spws = sorted(int(s) for s in shown)
     if not spws:
         return
-    freq = np.array([found[s]["freq_hz"] / 1e9 for s in spws])
+    freq = np.array([shown[str(s)]["freq_hz"] / 1e9 for s in spws])
+    best = {s: (shown[str(s)]["flux_jy"], shown[str(s)]["error_jy"] or np.nan) for s in spws}
+    gains = {s: (shown[str(s)]["fluxscale_jy"], shown[str(s)]["fluxscale_error_jy"] or np.nan) for s in spws}
     series = [
-        _points(name, "derived", freq, spws, {s: (o["flux_jy"], o["error_jy"] or np.nan) for s, o in found.items()}),
-        _points(name, "visibilities", freq, spws, {s: (m.flux_jy, m.error_jy) for s, m in mean.items()}),
+        _points(name, "derived", freq, spws, best),
+        _points(name, "gains", freq, spws, gains),
         _points(name, "catalogue", freq, spws, {s: (v, np.nan) for s, v in catalogue.items()}),
     ]
     safe = "".join(c if c.isalnum() or c in "-+_" else "_" for c in name)
-    block.chart(
-        Chart(f"flux_{safe}", f"Flux density of {name}", Axis("Frequency", "GHz"), Axis("Flux density", "Jy"), series)
-    )
+    x, y = Axis("Frequency", "GHz"), Axis("Flux density", "Jy")
+    block.chart(Chart(f"flux_{safe}", f"Flux density of {name}", x, y, series))
 
 
 def _points(

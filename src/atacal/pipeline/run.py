@@ -231,7 +231,10 @@ class Run:
             for name in self.blocks:
                 with at_work(self.folder):
                     models = self.kept[name]["models"]
-                    restore(Path(name), self.kept[name]["flag_version"], self.folder / models if models else None)
+                    restore(
+                        Path(name), self.kept[name]["flag_version"], self.folder / models if models else None,
+                        calibrated=bool(self.blocks[name].get("weights_calibrated")),
+                    )  # fmt: skip
                     forget_versions(self.folder / name, number - 1)
         write_json(path, {"stage": number, "busy": True})
         (self.folder / STAGES).mkdir(exist_ok=True)

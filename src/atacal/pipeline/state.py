@@ -1,4 +1,4 @@
-"""Bringing a MeasurementSet back to how a stage left it: its flags and the models of its fields."""
+"""Bringing a MeasurementSet back to how a stage left it: its flags, the models of its fields, its weights."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def save_models(vis: Path, folder: Path) -> Path | None:
     return copy
 
 
-def restore(vis: Path, flag_version: str, models: Path | None) -> None:
-    """Bring flags and models back.
+def restore(vis: Path, flag_version: str, models: Path | None, *, calibrated: bool = False) -> None:
+    """Bring flags, models and weights back.
 
     Parameters
     ----------
@@ -46,9 +46,18 @@ def restore(vis: Path, flag_version: str, models: Path | None) -> None:
         Empty: the flags are left alone.
     models : Path, optional
         What `save_models` has made.
+    calibrated : bool
+        Whether the weights are those that applycal has left. If not they are 1/SIGMA^2: solves with calibrated weights
+        would have other results.
     """
-    from atacal.tasks import flagmanager
+    from atacal.ms.measurement_set import MeasurementSet
+    from atacal.tasks import flagmanager, initweights
 
+    if not calibrated:
+        with MeasurementSet(vis) as ms:
+            applied = ms.has("CORRECTED_DATA")
+        if applied:
+            initweights(vis=os.fspath(vis), wtmode="sigma")
     if flag_version:
         flagmanager(vis=os.fspath(vis), mode="restore", versionname=flag_version)
     if models is not None:

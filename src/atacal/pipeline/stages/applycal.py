@@ -59,6 +59,7 @@ def hif_applycal(
     _check(block, units)
     before = block._flagdata(flag_commands(block.facts, {}))
     reports = [_apply(block, unit, antenna, parang, applymode, flagbackup) for unit in units if unit.stack]
+    block.set("weights_calibrated", True)
     after = block._flagdata(flag_commands(block.facts, {"applycal": []}))
     _count(block, before, after, reports)
     block.out.decisions["applied"] = [
@@ -162,14 +163,11 @@ def _look(block: Block, intents: Sequence[str]) -> None:
 def _note_means(block: Block, views: Sequence[Any], intent: str) -> None:
     """Write down each calibrator's mean amplitude over its model, and phase."""
     for view in views:
-        total = sum(p[0].sum(axis=(0, 1, 2)) for p in view.by_scan.values())
-        weight = sum(p[1].sum(axis=(0, 1, 2)) for p in view.by_scan.values())
         baseline, w = view.by_baseline
+        if not w.sum() > 0:
+            continue
         mean = complex(baseline.sum() / w.sum())
         scatter = float(np.degrees(np.sqrt((w * np.angle(np.where(w > 0, baseline, 1)) ** 2).sum() / w.sum())))
-        if not weight > 0:
-            continue
         block.out.decisions.setdefault("over_model", {}).setdefault(intent, {})[f"{view.number}:{view.spw}"] = {
-            "amplitude": abs(mean), "phase_deg": float(np.degrees(np.angle(mean))), "antenna_sum": abs(complex(total / weight)),
-            "baseline_phase_rms_deg": scatter,
+            "amplitude": abs(mean), "phase_deg": float(np.degrees(np.angle(mean))), "baseline_phase_rms_deg": scatter,
         }  # fmt: skip

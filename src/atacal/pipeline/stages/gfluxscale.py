@@ -297,11 +297,3 @@ def _set_models(block: Block, derived: Mapping[int, Mapping[int, Mapping[str, An
             models.append(call)
     block.set("models", models)
     block.out.models_changed = True
-    names = block.facts.metadata.field_names()
-    block.set(
-        "fluxes",
-        {
-            names[f]: {str(s): {"flux_jy": o["flux_jy"], "error_jy": o["error_jy"]} for s, o in spws.items()}
-            for f, spws in derived.items()
-        },
-    )
