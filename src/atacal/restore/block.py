@@ -14,6 +14,7 @@ from typing import Any
 
 from atacal.caltables.folder import replacing
 from atacal.errors import AtacalError, EmptySelection, InvalidTable, RestoreError, TableExists, WriteError
+from atacal.ms.clone import clone
 from atacal.ms.history import renamed, task_messages, write_history
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.restore.archives import contents, unpack
@@ -214,6 +215,10 @@ def _import(plan: Plan, work: Path, importing: Import) -> None:
 
     raw = plan.raw
     assert raw is not None
+    if raw.is_ms:
+        log.info("%s: %s is cloned", plan.block, raw.path)
+        clone(raw.path, work / f"{plan.block}.ms")
+        return
     asdm = raw.path
     if raw.packed:
         asdm = work / f"{plan.block}.asdm.sdm"

@@ -9,7 +9,8 @@ from pathlib import Path
 from atacal.errors import RestoreError
 from atacal.restore.products import Products, Raw, block_name, find_raw, listed, raw_data
 
-_PARTS = ("raw", "calibration", "script")
+_PARTS = ("raw", "calibration", "script", "products", "rawdata")
+"""Folders of a delivery, and those of the pipeline: what it has left, and what it has begun with."""
 _SCRIPT_ENDING = ".ms.scriptForCalibration.py"
 
 
@@ -20,6 +21,8 @@ class Delivery:
     Attributes
     ----------
     member : Path
+    rawdata : Path
+        The folder with the raw data.
     products : Products
         What the pipeline has left in ``calibration`` and ``script``.
     pipeline : tuple of str
@@ -33,6 +36,7 @@ class Delivery:
     """
 
     member: Path
+    rawdata: Path
     products: Products
     pipeline: tuple[str, ...]
     scripts: dict[str, Path]
@@ -41,7 +45,7 @@ class Delivery:
 
     def raw(self, block: str) -> Raw:
         """Find a block's raw data."""
-        return find_raw(block, self.member / "raw")
+        return find_raw(block, self.rawdata)
 
     def chosen(self, blocks: Sequence[str]) -> list[str]:
         """Return the blocks to restore: those that are named, or all that there is a calibration for.
@@ -76,18 +80,21 @@ def open_delivery(member: str | Path) -> Delivery:
         below = sorted(str(p.parent) for depth in range(1, 5) for p in path.glob("*/" * depth + "calibration"))
         hint = f"; try {', '.join(below[:5])}" if below else f"; {listed(path)}"
         raise RestoreError(f"{member} is no member directory of a delivery: it has none of {', '.join(_PARTS)}{hint}")
-    products = Products([path / "calibration", path / "script"])
+    of_pipeline = (path / "products").is_dir() and not (path / "calibration").is_dir()
+    calibration = path / ("products" if of_pipeline else "calibration")
+    rawdata = path / ("rawdata" if (path / "rawdata").is_dir() and not (path / "raw").is_dir() else "raw")
+    products = Products([calibration, path / "script"])
     scripts = _scripts(path / "script")
     pipeline = tuple(b for b in products.blocks() if b not in scripts)
     if not pipeline and not scripts:
         raise RestoreError(
-            f"{path}: nothing says how to calibrate: looked for *.ms.calapply.txt in {path / 'calibration'} "
-            f"({listed(path / 'calibration')}) and for *{_SCRIPT_ENDING} in {path / 'script'} "
+            f"{path}: nothing says how to calibrate: looked for *.ms.calapply.txt in {calibration} "
+            f"({listed(calibration)}) and for *{_SCRIPT_ENDING} in {path / 'script'} "
             f"({listed(path / 'script')})"
         )
-    uncalibrated = tuple(b for b in raw_data(path / "raw") if b not in pipeline and b not in scripts)
-    ephemerides = tuple(sorted((path / "calibration").glob("*.eph"))) if scripts else ()
-    return Delivery(path, products, pipeline, scripts, ephemerides, uncalibrated)
+    uncalibrated = tuple(b for b in raw_data(rawdata) if b not in pipeline and b not in scripts)
+    ephemerides = tuple(sorted(calibration.glob("*.eph"))) if scripts else ()
+    return Delivery(path, rawdata, products, pipeline, scripts, ephemerides, uncalibrated)
 
 
 def _scripts(folder: Path) -> dict[str, Path]:

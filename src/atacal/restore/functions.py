@@ -13,7 +13,7 @@ from typing import Any
 
 from atacal.errors import ArgumentError, RestoreError
 from atacal.restore.block import ASIS, FINAL_FLAGS, Import, Restored, plan_block, restore_block
-from atacal.restore.products import Products, Raw, block_name, find_raw, listed
+from atacal.restore.products import Products, Raw, block_name, find_raw, is_ms, listed
 
 __all__ = [
     "h_init",
@@ -234,5 +234,6 @@ def _folders(rawdata: Path, products: Path | None) -> tuple[Path, list[Path]]:
 
 def _raw(name: str, block: str, rawdata: Path) -> Raw:
     if "/" in name:
-        return Raw(Path(name), packed=False) if Path(name, "ASDM.xml").is_file() else find_raw(block, Path(name).parent)
+        there = Path(name, "ASDM.xml").is_file() or is_ms(Path(name))
+        return Raw(Path(name), packed=False) if there else find_raw(block, Path(name).parent)
     return find_raw(block, rawdata)

@@ -23,7 +23,7 @@ def block_name(path: str | Path) -> str:
     uids = _UID.findall(name)
     if uids:
         return str(uids[-1])
-    for ending in (*RAW_ENDINGS[:-1], ".ms"):
+    for ending in (".ms.calapply.txt", *RAW_ENDINGS[:-1], ".ms"):
         if name.endswith(ending):
             return name[: -len(ending)]
     return name
@@ -162,24 +162,34 @@ class Raw:
     Attributes
     ----------
     path : Path
-        An ASDM, or a tar archive that has one.
+        An ASDM, a tar archive that has one, or a raw MeasurementSet.
     packed : bool
     """
 
     path: Path
     packed: bool
 
+    @property
+    def is_ms(self) -> bool:
+        return is_ms(self.path)
+
+
+def is_ms(path: Path) -> bool:
+    """Whether a folder is a MeasurementSet."""
+    return (path / "table.dat").is_file() and (path / "ANTENNA").is_dir()
+
 
 def raw_data(folder: Path) -> dict[str, Raw]:
-    """List the raw data of a folder by execution block; what is unpacked goes before archives."""
-    found: dict[str, Raw] = {}
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if (path / "ASDM.xml").is_file():
-                found[block_name(path)] = Raw(path, packed=False)
-            elif path.is_file() and path.name.endswith(".tar"):
-                found.setdefault(block_name(path), Raw(path, packed=True))
-    return found
+    """List the raw data of a folder by execution block: ASDMs, else archives of them, else MeasurementSets."""
+    kinds: list[dict[str, Raw]] = [{}, {}, {}]
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if (path / "ASDM.xml").is_file():
+            kinds[0][block_name(path)] = Raw(path, packed=False)
+        elif path.is_file() and path.name.endswith(".tar"):
+            kinds[1][block_name(path)] = Raw(path, packed=True)
+        elif is_ms(path):
+            kinds[2][block_name(path)] = Raw(path, packed=False)
+    return kinds[2] | kinds[1] | kinds[0]
 
 
 def find_raw(block: str, folder: Path) -> Raw:
@@ -192,7 +202,7 @@ def find_raw(block: str, folder: Path) -> Raw:
     raw = raw_data(folder).get(block)
     if raw is None:
         raise RestoreError(
-            f"{block}: its raw data are not there; looked for {block}.asdm.sdm (an ASDM) or {block}.asdm.sdm.tar in "
-            f"{folder}: {listed(folder)}"
+            f"{block}: its raw data are not there; looked for {block}.asdm.sdm (an ASDM), {block}.asdm.sdm.tar or "
+            f"{block}.ms in {folder}: {listed(folder)}"
         )
     return raw

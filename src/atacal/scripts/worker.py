@@ -20,6 +20,7 @@ from typing import Any
 from atacal import progress
 from atacal.errors import AtacalError
 from atacal.memory import memory_limit
+from atacal.ms.clone import copy_always
 from atacal.scripts._log import ToTerminal
 from atacal.scripts._processes import descendants, die_with_parent, kill
 from atacal.scripts.conventions import LinesAsThen
@@ -86,6 +87,7 @@ def _guarded(plan: RunPlan) -> Guard:
             os.makedirs(folder, exist_ok=True)
         except OSError:
             continue
+    copy_always()
     root = plan.temporary if plan.dry else plan.root
     guard = Guard(root, [plan.temporary, *cache_folders()], allow_shell=plan.allow_shell)
     if not plan.dry:

@@ -1,0 +1,1 @@
+"""What a run delivers: the products as ALMA's pipeline names and packs them, and its report."""
