@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from atacal.caltables.portable import portable_copy
 from atacal.errors import PipelineError
 from atacal.pipeline.block import Block, Whole
 from atacal.pipeline.export.applications import applications
@@ -187,25 +189,26 @@ def export_block(block: Block, folder: Path, versions: dict[str, str]) -> tuple[
 
 def _caltables(writer: _Writer) -> None:
     """Pack the tables that are applied, a session each."""
-    wanted, done = writer.wanted, writer.done
-    library = {
+    wanted, done, folder = writer.wanted, writer.done, writer.whole.folder
+    registered = {
         b.name: {Path(e.gaintable).name: b.path(e.gaintable) for e in b.library.entries} for b in writer.whole.blocks
     }
     for session in dict.fromkeys(wanted.sessions):
-        tables: dict[str, Path | bytes] = {}
+        tables: dict[str, Path] = {}
         for name, of in zip(wanted.blocks, wanted.sessions, strict=True):
-            if of == session and name in library:
-                tables |= {u.table: library[name][u.table] for a in done.applied.get(name, []) for u in a.uses}
-        lost = sorted(n for n, path in tables.items() if isinstance(path, Path) and not path.is_dir())
+            if of == session and name in registered:
+                tables |= {u.table: registered[name][u.table] for a in done.applied.get(name, []) for u in a.uses}
+        lost = sorted(name for name, path in tables.items() if not path.is_dir())
         if lost:
-            raise PipelineError(
-                f"calibration tables {', '.join(lost)} are registered, and are not in {writer.whole.folder}"
-            )
-        if tables:
-            name = f"{writer.kept.ous}.{session}.caltables.tgz"
-            writer.names.caltables[session] = writer.pack(name, tables)
-        else:
+            raise PipelineError(f"calibration tables {', '.join(lost)} are registered, and are not in {folder}")
+        if not tables:
             done.missing.append(f"calibration tables of {session}")
+            continue
+        with TemporaryDirectory(dir=folder, prefix=".export-") as beside:
+            for name, path in tables.items():
+                portable_copy(path, Path(beside) / name, folder)
+            archive = f"{writer.kept.ous}.{session}.caltables.tgz"
+            writer.names.caltables[session] = writer.pack(archive, {n: Path(beside) / n for n in tables})
 
 
 def _of_run(writer: _Writer) -> None:
