@@ -65,6 +65,11 @@ def positional(params: Sequence[Param]) -> list[Param]:
     return list(params[:count])
 
 
+def takes_all_words(by_position: Sequence[Param]) -> bool:
+    """Whether every word without a name belongs to the one parameter that can go without: it takes a list."""
+    return len(by_position) == 1 and by_position[0].kind.takes_list
+
+
 def option_names(param: Param) -> list[str]:
     """Spell a parameter as options: CASA's name, and with hyphens where it has underscores."""
     name = param.name.rstrip("_")
@@ -92,10 +97,13 @@ class TaskCommand(click.Command):
         self.function, self.run = function, run
         self.task_params = params_of(function)
         self.by_position = positional(self.task_params)
+        self.all_words = takes_all_words(self.by_position)
         doc = _cli_docstring.parse(function.__doc__)
         taken = {p.name for p in self.task_params}
         self.shared = [key for key in SHARED if key not in taken]
-        words = click.Argument(["words"], nargs=-1, metavar=" ".join(f"[{p.name}]" for p in self.by_position))
+        words = click.Argument(
+            ["words"], nargs=-1, metavar=" ".join(f"[{p.name}{' ...' * self.all_words}]" for p in self.by_position)
+        )
         switches = [
             click.Option([*SHARED[key][0], f"shared_{key}"], is_flag=True, help=SHARED[key][1]) for key in self.shared
         ]
@@ -138,17 +146,18 @@ class TaskCommand(click.Command):
         """Read the values and run the task."""
         given = {p.name: ctx.params[p.name] for p in self.task_params if ctx.params.get(p.name)}
         words: tuple[str, ...] = ctx.params["words"]
-        if len(words) > len(self.by_position):
+        groups = [words] if self.all_words and words else [(word,) for word in words]
+        if len(groups) > len(self.by_position):
             names = ", ".join(p.name for p in self.by_position)
             extra = words[len(self.by_position)]
             raise click.UsageError(
                 f"{extra!r} is one word too many: only {names} can go without a name; the rest as --parameter value",
                 ctx,
             )
-        for param, word in zip(self.by_position, words, strict=False):
+        for param, group in zip(self.by_position, groups, strict=False):
             if param.name in given:
-                raise click.UsageError(f"{param.name} is given twice: {word!r} and {given[param.name][0]!r}", ctx)
-            given[param.name] = (word,)
+                raise click.UsageError(f"{param.name} is given twice: {group[0]!r} and {given[param.name][0]!r}", ctx)
+            given[param.name] = group
         arguments = {}
         for param in self.task_params:
             if param.name in given:

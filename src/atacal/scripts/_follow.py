@@ -66,6 +66,7 @@ class Follower(ABC):
     def inspect(self) -> None:
         """Look through it."""
         tree = self.script.plain_tree()
+        self._names.choose_pipeline(tree, self._known)
         self._own = assigned(tree) | looked_for(tree)
         self._block(tree.body)
 

@@ -63,7 +63,7 @@ CHANGING_UTILITIES = frozenset({
 MODULES = frozenset({
     "casadef", "casalith", "taskinit", "tasks", "casac", "casatasks", "casatools", "casaplotms", "casaviewer",
     "casashell", "recipes", "recipes.almahelpers", "almahelpers_localcopy", "analysisUtils", "analysis_scripts",
-    "analysis_scripts.analysisUtils", "casa_stack_manip", "taskutil", "__casac__", "tasktools",
+    "analysis_scripts.analysisUtils", "casa_stack_manip", "taskutil", "__casac__", "tasktools", "pipeline",
 })  # fmt: skip
 """CASA's modules that scripts import."""
 

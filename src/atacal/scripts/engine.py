@@ -22,6 +22,7 @@ from atacal.scripts.dry import DryRun, DryTool
 from atacal.scripts.guard import Guard
 from atacal.scripts.missing import Ledger
 from atacal.scripts.namespace import SHELL_MODULES, Names
+from atacal.scripts.pipeline import as_named_here, restores
 from atacal.scripts.plan import Outcome, RunPlan
 from atacal.scripts.record import Record
 from atacal.scripts.source import Script, read_script, script_from
@@ -48,6 +49,7 @@ class Engine:
         self.outcome = Outcome()
         self.names = Names(self, self.ledger, self.script.casa_version)
         self.variables: dict[str, Any] = {}
+        self._runs_pipeline = restores(self.script.plain_tree()) is False
         self._files: dict[str, Script] = {}
         self._step: tuple[int, float] | None = None
         self._dry = DryRun(self._where) if plan.dry else None
@@ -103,6 +105,8 @@ class Engine:
     def call(self, task: CasaTask, arguments: dict[str, Any]) -> Any:
         """Run a task for the script, or take its call down."""
         arguments = as_then(task.__name__, arguments, self.names.version)
+        if self._runs_pipeline:
+            arguments = as_named_here(arguments)
         if self._dry is not None:
             return self._dry.task(task, arguments)
         files = task.files(arguments)
@@ -152,6 +156,7 @@ class Engine:
         return os.system(command)
 
     def _execute(self, script: Script, variables: dict[str, Any]) -> None:
+        self.names.choose_pipeline(script.plain_tree(), variables)
         code = self._compiled(script)
         before = variables.get("__builtins__")
         variables["__builtins__"] = self._builtins(script.python)

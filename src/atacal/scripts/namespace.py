@@ -1,11 +1,13 @@
 """CASA's shell: the names that a script finds without importing anything, and CASA's modules that it may import.
 
-Tasks come from `atacal.tasks`, the pipeline's restoring from `atacal.restore`, tools from `atacal.scripts.tools`, and
-``aU`` from `atacal.scripts.analysis_utils`: whatever these export is there, and nothing is listed here.
+Tasks come from `atacal.tasks`, the pipeline's functions from `atacal.pipeline` and `atacal.restore`, tools from
+`atacal.scripts.tools`, and ``aU`` from `atacal.scripts.analysis_utils`: whatever these export is there, and nothing is
+listed here.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from atacal.scripts.casa_names import MODULES, TASKS, TOOLS, kind_of
 from atacal.scripts.casa_task import CasaTask, set_defaults
 from atacal.scripts.casa_version import CasaVersion, VersionTool, casa_of, casadef_of
 from atacal.scripts.missing import Missing, Partial, partial_class, utility_kind
+from atacal.scripts.pipeline import loaders, recipe_of_script, restores
 
 SHELL_MODULES = ("os", "sys", "re", "glob", "shutil", "time", "string", "math", "copy", "inspect", "traceback")
 """Modules that CASA's shell has imported."""
@@ -65,9 +68,27 @@ class Names:
 
         for name in task_names():
             self.tasks[name] = CasaTask(name, _loader("atacal.tasks", name), self._shell)
-        for name in _exported("atacal.restore"):
-            if kind_of(name) is not None:
-                self.tasks[name] = CasaTask(name, _loader("atacal.restore", name), self._shell)
+        self._take_pipeline(loaders(restoring=False))
+
+    def _take_pipeline(self, functions: dict[str, Callable[[], Callable[..., Any]]]) -> None:
+        self.tasks |= {name: CasaTask(name, load, self._shell) for name, load in functions.items()}
+
+    def choose_pipeline(self, tree: ast.Module, variables: dict[str, Any]) -> None:
+        """Give a script those of the pipeline's functions that it means: of a run, or of restoring.
+
+        Parameters
+        ----------
+        tree : ast.Module
+            The script.
+        variables : dict
+            What it finds; changed in place where it still has the pipeline's own.
+        """
+        restoring = restores(tree)
+        if restoring is None:
+            return
+        before = dict(self.tasks)
+        self._take_pipeline(loaders(restoring=restoring, recipe=recipe_of_script(tree)))
+        variables |= {n: t for n, t in self.tasks.items() if n in variables and variables[n] is before.get(n)}
 
     def _collect_tools(self) -> None:
         module = importlib.import_module("atacal.scripts.tools")
@@ -170,6 +191,8 @@ class Names:
             return self._casadef
         if name == "casalith":
             return self._casalith
+        if name == "pipeline":
+            return self._as_module(name, {"initcli": lambda *spaces: None}.__getitem__)
         if name in ("analysisUtils", "analysis_scripts.analysisUtils"):
             return self._as_module(name, lambda n: getattr(self.utilities, n))
         if name.endswith("_cli") and name[:-4] in TASKS:

@@ -22,6 +22,7 @@ from atacal.memory import current_limit
 from atacal.scripts._processes import descendants, kill
 from atacal.scripts.check import CheckResult, check_script, with_refusals
 from atacal.scripts.guard import Guard, cache_folders
+from atacal.scripts.pipeline import restores
 from atacal.scripts.plan import Outcome, RunPlan
 from atacal.scripts.record import Record
 from atacal.scripts.report import DryResult, RunResult
@@ -51,7 +52,7 @@ def run(
 ) -> RunResult | DryResult | CheckResult:
     """Run one of ALMA's reduction scripts as it is, without CASA.
 
-    scriptForCalibration.py, scriptForPI.py, scriptForImagingPrep.py, scriptForFluxCalibration.py,
+    scriptForCalibration.py, scriptForPI.py, scriptForImagingPrep.py, scriptForFluxCalibration.py, casa_pipescript.py,
     casa_piperestorescript.py: in CASA's shell names, Python 2 translated, in a process of its own that may change files
     in its folder only.
 
@@ -163,6 +164,9 @@ def _root(script: Script, folder: Path, root: str) -> str:
 
 def _selected(script: Script, found: StepMap, folder: Path, steps: str, resume: bool) -> list[int] | None:
     """Choose the steps: None leaves it to the script."""
+    if resume and not found.steps and restores(script.plain_tree()) is False:
+        log.info("%s runs the pipeline: stages that are done are kept, whether it is resumed or run again", script.name)
+        return None
     if not found.steps and (steps or resume):
         what = f"steps={steps!r}" if steps else "resume"
         raise ArgumentError(f"{what}: {script.name} has no steps (`if mystep in thesteps:`); run it from its beginning")

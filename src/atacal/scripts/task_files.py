@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from atacal.scripts.casa_names import PIPELINE_PREFIXES
 
 OUTPUTS = (
     "caltable", "outputvis", "concatvis", "fluxtable", "listfile", "plotfile", "figfile", "outfile", "outputfile",
@@ -46,6 +50,13 @@ def files_of(task: str, arguments: Mapping[str, Any]) -> Files:
     -------
     Files
     """
+    if task.startswith(PIPELINE_PREFIXES):  # stages work on the run directory
+        from atacal.pipeline.functions import raw_input
+        from atacal.pipeline.stages.importdata import block_name
+
+        given = _names(arguments.get("vis")) if task == "hifa_importdata" else []
+        found = tuple(os.path.relpath(raw_input(v, Path.cwd())) for v in given)
+        return Files(found, tuple(f"{block_name(v)}.ms" for v in given))
     reads = [f for n in INPUTS for f in _names(arguments.get(n))]
     makes: list[str] = []
     for name in OUTPUTS:

@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from atacal.errors import ArgumentError, PipelineError
+from atacal.errors import ArgumentError, PipelineError, TableExists
+from atacal.flags.backup import list_versions, versions_folder
 from atacal.ms.clone import clone
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.pipeline.block import Block, Whole
 from atacal.pipeline.facts import Facts, facts_of
+from atacal.pipeline.files import read_json, write_json
 from atacal.pipeline.flux_file import FLUX_FILE, FluxEntry, source_fluxes, write_flux_file
 from atacal.pipeline.stage import stage
+from atacal.pipeline.state import restore, version_name
 from atacal.pipeline.templates import write_templates
 from atacal.pipeline.workplace import at_work
 from atacal.recipe.raw import is_asdm, is_raw
@@ -29,8 +32,19 @@ _MISSING = {"PHASE": 0.7, "BANDPASS": 0.7, "AMPLITUDE": 0.7}
 """What a missing intent takes from the score (pipeline, scorecalculator.py)."""
 
 
+IN_PLACE = "in place"
+_IMPORTED = ".imported"
+"""Names of the MeasurementSets that the run has made, written before each is begun: what else is there is not ours."""
+
+
 def _inputs(whole: Whole, given: Mapping[str, Any]) -> dict[str, Path]:
-    return {Path(v).name: Path(v) for v in _listed(given["vis"])}
+    paths = [Path(v) for v in _listed(given["vis"])]
+    return {p.name: p for p in paths if not _is_in(whole.folder, p)}  # what is calibrated where it is changes
+
+
+def _is_in(folder: Path, path: Path) -> bool:
+    """Whether an input is the run's own MeasurementSet."""
+    return path.resolve().parent == folder.resolve() and not is_asdm(path)
 
 
 @stage("hifa_importdata", "Import", scope="run", files=_inputs, needed=True)
@@ -53,7 +67,8 @@ def hifa_importdata(
     """Bring ASDMs or raw MeasurementSets into the run directory.
 
     ASDMs are imported as ALMA's pipeline does it; a MeasurementSet is cloned (its visibilities are shared with the
-    original, which stays as it is). ``flux.csv`` and empty flag templates are written where there are none.
+    original, which stays as it is), unless it lies in the run directory: then it is calibrated where it is.
+    ``flux.csv`` and empty flag templates are written where there are none.
 
     Parameters
     ----------
@@ -63,7 +78,9 @@ def hifa_importdata(
         The session of each; ``session_1`` for all by default.
     asis, process_caldevice, bdfflags, ocorr_mode
         As importasdm's.
-    overwrite, nocopy, lazy, createmms, minparang, datacolumns
+    overwrite : bool
+        Replace MeasurementSets in the run directory that the run has not made.
+    nocopy, lazy, createmms, minparang, datacolumns
         Accepted; they mean nothing here.
     dbservice : bool
         Ask ALMA's service for the calibrators' flux densities, for ``flux.csv``; the flux densities of the ASDM's
@@ -73,6 +90,7 @@ def hifa_importdata(
     names = _names(paths)
     sessions = _sessions(_listed(session), len(paths))
     options = {"asis": asis, "bdfflags": bdfflags, "ocorr_mode": ocorr_mode, "process_caldevice": process_caldevice}
+    _claim(whole.folder, paths, names, overwrite)
     done = whole.map(
         import_one, [(os.fspath(p), os.fspath(whole.folder / n), options) for p, n in zip(paths, names, strict=True)]
     )
@@ -91,21 +109,38 @@ def hifa_importdata(
     whole.out.summary = f"{many}: {', '.join(dict.fromkeys(whole_bands(whole)))}"
 
 
+def _claim(folder: Path, paths: Sequence[Path], names: Sequence[str], overwrite: bool) -> None:
+    """Write down what is made here; raise if it would take the place of something that the run has not made."""
+    file = folder / _IMPORTED
+    ours: list[str] = read_json(file) if file.exists() else []
+    new = [n for p, n in zip(paths, names, strict=True) if not _is_in(folder, p)]
+    others = [n for n in new if (folder / n).exists() and n not in ours]
+    if others and not overwrite:
+        raise TableExists(
+            f"{', '.join(others)} in {folder} was not made by this run, and would be replaced; move it away, name it "
+            "as the input (it is calibrated where it is then), or choose overwrite=True"
+        )
+    write_json(file, sorted({*ours, *new}))
+
+
 def import_one(path: str, target: str, options: Mapping[str, Any]) -> str:
-    """Bring one block to its place; return how: ``imported``, ``linked`` or ``copied``."""
+    """Bring one block to its place; return how: ``imported``, ``linked``, ``copied`` or ``in place``."""
     with at_work(Path(target).parent):
         return _import(path, Path(target).name, options)
 
 
 def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
-    from atacal.flags.backup import versions_folder
     from atacal.ms._tables import opened
     from atacal.tasks import fixsyscaltimes, importasdm
 
-    for left in (Path(target), versions_folder(target)):
+    here = _is_in(Path(target).parent, Path(path))
+    for left in (Path(target), versions_folder(target)) if not here else ():
         if left.exists():
             shutil.rmtree(left)
-    if is_asdm(path):
+    if here:
+        _as_it_came(path)
+        how = IN_PLACE
+    elif is_asdm(path):
         importasdm(asdm=path, vis=target, lazy=False, **options)
         how = "imported"
     else:
@@ -119,6 +154,13 @@ def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     return how
 
 
+def _as_it_came(vis: str) -> None:
+    """Bring the flags of a block that is calibrated where it is back to those that it came with."""
+    first = version_name(1)
+    known = any(v.name == first for v in list_versions(vis))
+    restore(Path(vis), first if known else "", None)
+
+
 def _names(paths: Sequence[Path]) -> list[str]:
     if not paths:
         raise ArgumentError("hifa_importdata: vis is empty; it must name ASDMs or MeasurementSets")
@@ -128,14 +170,19 @@ def _names(paths: Sequence[Path]) -> list[str]:
             raise PipelineError(f"{path}: there is no such ASDM or MeasurementSet")
         if not is_asdm(path) and not (path / "ANTENNA").is_dir():
             raise PipelineError(f"{path} is neither an ASDM (no ASDM.xml) nor a MeasurementSet (no ANTENNA table)")
-        name = path.name
-        for ending in _ENDINGS:
-            name = name.removesuffix(ending)
-        out.append(f"{name}.ms")
+        out.append(f"{block_name(path)}.ms")
     twice = sorted({n for n in out if out.count(n) > 1})
     if twice:
         raise ArgumentError(f"hifa_importdata: several inputs would become {', '.join(twice)}; give each another name")
     return out
+
+
+def block_name(path: str | Path) -> str:
+    """Return the name of the block that an input is of: without its folder and its ending."""
+    name = Path(os.path.normpath(path)).name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name
 
 
 def _sessions(given: list[str], count: int) -> list[str]:
