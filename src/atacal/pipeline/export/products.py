@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from atacal.caltables.portable import portable_copy
 from atacal.errors import PipelineError
 from atacal.pipeline.block import Block, Whole
 from atacal.pipeline.export.applications import applications
@@ -204,11 +202,7 @@ def _caltables(writer: _Writer) -> None:
         if not tables:
             done.missing.append(f"calibration tables of {session}")
             continue
-        with TemporaryDirectory(dir=folder, prefix=".export-") as beside:
-            for name, path in tables.items():
-                portable_copy(path, Path(beside) / name, folder)
-            archive = f"{writer.kept.ous}.{session}.caltables.tgz"
-            writer.names.caltables[session] = writer.pack(archive, {n: Path(beside) / n for n in tables})
+        writer.names.caltables[session] = writer.pack(f"{writer.kept.ous}.{session}.caltables.tgz", tables)
 
 
 def _of_run(writer: _Writer) -> None:
