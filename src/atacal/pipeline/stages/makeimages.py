@@ -155,7 +155,7 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
 
 
 def _fallback(result: ImageResult, kind: Kind) -> tuple[str, dict[str, Any]]:
-    """Choose where to clean if no mask was found: around the middle if a calibrator's peak is there, else inside 0.3."""
+    """Choose where to clean without a mask: around the middle if a calibrator's peak is there, else inside 0.3."""
     radius = _AROUND * result.beam.major_arcsec
     if kind != "target" and np.hypot(*result.peak_offset_arcsec) < radius:
         ny, nx = result.image.shape
