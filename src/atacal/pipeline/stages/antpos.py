@@ -46,8 +46,8 @@ def hifa_antpos(
     Parameters
     ----------
     hm_antpos : {'file', 'online', 'manual'}
-        Where corrections come from. Nothing is looked up unless it is asked for; the pipeline's default is ``online``
-        since 2025, and was ``file`` before.
+        Where corrections come from. Nothing is looked up unless it is asked for; the default of today's pipeline is
+        ``online``, that of Cycle 4's was ``file``.
     antenna : str
         With manual: antennas.
     offsets : list of float

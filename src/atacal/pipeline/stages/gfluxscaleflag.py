@@ -63,7 +63,16 @@ def hifa_gfluxscaleflag(
     for one in intents:
         extra += _phases(block, one, spws, solint=phaseupsolint, minsnr=minsnr, refant=refant)
     for one in intents:
-        extra += amplitudes(block, one.lower(), intents=[one], spws=spws, solint=solint, minsnr=minsnr, extra=extra)
+        extra += amplitudes(
+            block,
+            one.lower(),
+            intents=[one],
+            spws=spws,
+            solint=solint,
+            minsnr=minsnr,
+            extra=extra,
+            refant=refant,
+        )
     searched = search(
         block, CalLibrary([*block.library.entries, *extra]), intents, spws, limits, seen=lambda one: charts(block, one)
     )
