@@ -182,6 +182,17 @@ def test_unsteady_gains_of_cycle_4(tmp_path):
     assert set(outcome["decisions"]["values"]) == {"nrmsdeviant"}
 
 
+def test_gains_of_a_faint_calibrator_are_not_judged_today(tmp_path):
+    vis = tmp_path / "uid___A002_X2_X4.ms"
+    simulate(str(vis), raw=True, seed=3, nant=10, faults="none", calibrator_flux=0.02)
+    stages = (*STAGES[:2], "hif_refant", "h_tsyscal", "hif_lowgainflag")
+    outcome = done(tmp_path / "run", vis, stages, hif_lowgainflag={"intent": "PHASE"})["hif_lowgainflag"]
+    assert sum(new_flags(outcome).values()) == 0
+    assert all(snr < 10 for snr in outcome["decisions"]["too_weak"].values())
+    assert any("too little signal" in m["text"] for m in outcome["messages"])
+    assert outcome["decisions"]["phases"][0]["solint"] != "int"  # intervals were made longer first
+
+
 def renamed(raw_block: Path, folder: Path, name: str) -> Path:
     """Return a copy of a block whose flux calibrator has another name."""
     vis = Path(shutil.copytree(raw_block, folder / raw_block.name))

@@ -11,7 +11,7 @@ from atacal.heuristics.view_rules import BadQuadrant, MaxAbs, Outlier
 from atacal.heuristics.views import View, flag_view
 from atacal.pipeline.block import Block
 from atacal.pipeline.found import MOST_CHANNELS, channel_commands, clock, reason, view_chart
-from atacal.pipeline.refant_order import demote, references
+from atacal.pipeline.refant_order import demote
 
 NAMES = ["DA41", "DA42", "DV03", "PM01"]
 PAIRS = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
@@ -90,12 +90,3 @@ def test_some_reference_is_always_left(block):
     assert block.refants == NAMES
     assert demote(block, {17: []}, [17, 19], "why") == {"removed": [], "demoted": []}
     assert block.out.messages == []
-
-
-def test_references_of_a_moment(block):
-    with references(block, "PM01, DA41"):
-        assert block.refant == "PM01,DA41"
-    assert block.refants == NAMES
-    with references(block, ""):
-        assert block.refants == NAMES
-    assert block.out.sets == {}

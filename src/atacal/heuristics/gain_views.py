@@ -33,6 +33,9 @@ class LowGainLimits:
         Antennas of one diameter that are needed for a view.
     niter : int
         Rounds of solving, looking and flagging.
+    least_snr : float
+        Typical signal to noise of the gains of an spw below which nothing can be said of them. Not of the pipeline,
+        which flags nearly everything then.
     """
 
     flag_nmedian: bool = True
@@ -41,6 +44,7 @@ class LowGainLimits:
     tmef1_limit: float = 0.666
     min_nants_threshold: int = 5
     niter: int = 2
+    least_snr: float = 10.0
 
     def rules(self) -> list[Rule]:
         """Return the rules, in their order."""
@@ -52,7 +56,9 @@ class LowGainLimits:
 
 LOW_GAIN: dict[str, LowGainLimits] = {
     "today": LowGainLimits(),
-    "cycle4": LowGainLimits(fnm_lo_limit=0.7, fnm_hi_limit=1.3, tmef1_limit=np.inf, min_nants_threshold=1, niter=1),
+    "cycle4": LowGainLimits(
+        fnm_lo_limit=0.7, fnm_hi_limit=1.3, tmef1_limit=np.inf, min_nants_threshold=1, niter=1, least_snr=0.0
+    ),
 }
 """Defaults by recipe."""
 

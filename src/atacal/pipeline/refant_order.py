@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
 from atacal.pipeline.block import Block
 
@@ -45,19 +44,3 @@ def demote(block: Block, lost: Mapping[int, Iterable[str]], spws: Iterable[int],
         words += [f"{', '.join(demoted)} come last"] if demoted else []
         block.out.say("attention", f"reference antennas: {'; '.join(words)}: {what}")
     return {"removed": removed, "demoted": demoted}
-
-
-@contextmanager
-def references(block: Block, refant: str) -> Iterator[None]:
-    """Let other reference antennas count within a stage; an empty text changes nothing."""
-    if not refant:
-        yield
-        return
-    before = dict(block.out.sets)
-    block.out.sets["refants"] = [a.strip() for a in refant.split(",") if a.strip()]
-    try:
-        yield
-    finally:
-        block.out.sets.pop("refants")
-        if "refants" in before:
-            block.out.sets["refants"] = before["refants"]

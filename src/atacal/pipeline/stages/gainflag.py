@@ -12,7 +12,6 @@ from atacal.heuristics.scores import score_total_flagged
 from atacal.heuristics.views import Judged, flag_view
 from atacal.pipeline.block import Block
 from atacal.pipeline.found import reason, view_chart
-from atacal.pipeline.refant_order import references
 from atacal.pipeline.spw_choice import chosen_spws
 from atacal.pipeline.stage import stage
 from atacal.pipeline.stages.lowgainflag import gain_commands
@@ -55,26 +54,27 @@ def hif_gainflag(
     together = _basebands(block)
     seen: dict[str, list[Judged]] = {}
     gains: dict[int, GainAmplitudes] | None = None
-    with references(block, refant):
-        for number, (metric, rule) in enumerate(limits.rules(), start=1):
-            if gains is None and spws:
-                gains = gain_amplitudes(block, f"m{number}", spws=spws, intents=intent.split(","), solint="int")
-            seen[metric] = [
-                flag_view(
-                    deviation_view(
-                        metric, g.amplitude, g.flag, range(len(names)), float(g.time_mjd_s[0]),
-                        {"spw": s, "intent": intent},
-                    ),
-                    [rule],
-                )
-                for s, g in sorted((gains or {}).items())
-            ]  # fmt: skip
-            proposals = [p for j in seen[metric] for p in j.proposals]
-            block.flag(
-                {metric: gain_commands(proposals, names, f"gainflag:{metric}", together)},
-                {metric: [reason(p, names) for p in proposals]},
+    for number, (metric, rule) in enumerate(limits.rules(), start=1):
+        if gains is None and spws:
+            gains = gain_amplitudes(
+                block, f"m{number}", spws=spws, intents=intent.split(","), solint="int", refant=refant
             )
-            gains = None if proposals else gains  # solved again without what is flagged now
+        seen[metric] = [
+            flag_view(
+                deviation_view(
+                    metric, g.amplitude, g.flag, range(len(names)), float(g.time_mjd_s[0]),
+                    {"spw": s, "intent": intent},
+                ),
+                [rule],
+            )
+            for s, g in sorted((gains or {}).items())
+        ]  # fmt: skip
+        proposals = [p for j in seen[metric] for p in j.proposals]
+        block.flag(
+            {metric: gain_commands(proposals, names, f"gainflag:{metric}", together)},
+            {metric: [reason(p, names) for p in proposals]},
+        )
+        gains = None if proposals else gains  # solved again without what is flagged now
     _report(block, limits, seen, names)
 
 

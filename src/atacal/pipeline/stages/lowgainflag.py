@@ -13,10 +13,10 @@ from atacal.heuristics.scores import score_newly_flagged, score_view
 from atacal.heuristics.views import Iterations, Proposal, View, iterate
 from atacal.pipeline.block import Block
 from atacal.pipeline.found import by_rule, reason, view_chart
-from atacal.pipeline.refant_order import demote, references
+from atacal.pipeline.refant_order import demote
 from atacal.pipeline.spw_choice import chosen_spws
 from atacal.pipeline.stage import stage
-from atacal.pipeline.temporary_gains import gain_amplitudes
+from atacal.pipeline.temporary_gains import GainAmplitudes, gain_amplitudes
 
 _CAUSES = ("nmedian", "too many entirely flagged")
 
@@ -67,33 +67,46 @@ def hif_lowgainflag(
             _flag(block, proposals, names)
         gone.update(int(p.view.identity["spw"]) for p in proposals if p.rule == _CAUSES[1])
         rounds += 1
-        return _views(block, [s for s in spws if s not in gone], intent, limits, rounds)
+        left = [s for s in spws if s not in gone]
+        gains = (
+            gain_amplitudes(block, f"it{rounds}", spws=left, intents=intent.split(","), solint="inf", refant=refant)
+            if left
+            else {}
+        )
+        return _views(block, left, gains, intent, limits)
 
-    with references(block, refant):
-        done = iterate(views_of, limits.rules(), limits.niter)
+    done = iterate(views_of, limits.rules(), limits.niter)
     if not done.proposals:
         block.flag({rule: [] for rule in _CAUSES})
     _draw(block, done, names)
     _report(block, limits, done, names, spws)
 
 
-def _views(block: Block, spws: Sequence[int], intent: str, limits: LowGainLimits, number: int) -> list[View]:
-    """Solve, and make a view for each spw and diameter of antennas."""
-    antennas = block.facts.metadata.antennas
-    gains = gain_amplitudes(block, f"it{number}", spws=spws, intents=intent.split(","), solint="inf") if spws else {}
-    views = []
+def _views(
+    block: Block, spws: Sequence[int], gains: Mapping[int, GainAmplitudes], intent: str, limits: LowGainLimits
+) -> list[View]:
+    """Return a view for each spw and diameter of antennas; none of spws with too little signal to tell."""
+    antennas, views = block.facts.metadata.antennas, []
+    strong = [s for s in spws if s in gains and gains[s].typical_snr >= limits.least_snr]
+    none = [s for s in spws if s not in gains]
+    weak = [s for s in spws if s in gains and s not in strong]
+    if len(strong) * 2 <= len(spws) and limits.least_snr > 0:  # it is not the spw that is bad, but the calibrator faint
+        weak, none = sorted([*weak, *none]), []
+    if weak:
+        known = {str(s): round(gains[s].typical_snr, 2) if s in gains else 0.0 for s in weak}
+        block.out.decisions.setdefault("too_weak", {}).update(known)
     for diameter in sorted({a.dish_diameter_m for a in antennas}):
         ids = [a.id for a in antennas if a.dish_diameter_m == diameter]
         if len(ids) < limits.min_nants_threshold:
             block.out.decisions.setdefault("few_antennas", {})[f"{diameter:g} m"] = len(ids)
             continue
-        for spw in spws if gains else ():
-            g = gains.get(spw)
+        for spw in sorted([*strong, *none]):
+            g, about = gains.get(spw), _about(spw, diameter, intent)
             if g is None:  # other spws have gains, this one none at all
                 empty = np.ones((len(ids), 1), bool)
-                views.append(gain_view(np.zeros(empty.shape), empty, ids, [-1], _about(spw, diameter, intent)))
-                continue
-            views.append(gain_view(g.amplitude[ids], g.flag[ids], ids, g.scan.tolist(), _about(spw, diameter, intent)))
+                views.append(gain_view(np.zeros(empty.shape), empty, ids, [-1], about))
+            else:
+                views.append(gain_view(g.amplitude[ids], g.flag[ids], ids, g.scan.tolist(), about))
     return views
 
 
@@ -169,6 +182,10 @@ def _report(block: Block, limits: LowGainLimits, done: Iterations, names: Sequen
                     f"{block.name}: {100 * share:.2f} % of the science data newly flagged")  # fmt: skip
     block.out.score(score_view(len(done.before)), "views", len(done.before), "", "gains" if done.before else "no gains",
                     f"{block.name}: gains of {len(done.before)} spws and kinds of antennas")  # fmt: skip
+    if weak := block.out.decisions.get("too_weak"):
+        text = ", ".join(f"spw {s} ({v:g})" for s, v in weak.items())
+        limit = f"below {limits.least_snr:g}"
+        block.out.say("warning", f"too little signal to judge gains: typical signal to noise of {text}, {limit}")
     lost: dict[int, list[str]] = {}
     for view in done.after:
         gone = np.asarray(view.flag.all(axis=1))
