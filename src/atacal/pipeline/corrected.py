@@ -14,6 +14,7 @@ from atacal.ms.stream import stream
 from atacal.pipeline.block import Block
 from atacal.pipeline.calibrated import averages
 from atacal.solve.accumulate import baseline_index
+from atacal.solve.intervals import Slots
 
 _POINTS = 96
 """Points of a spectrum, at most twice as many."""
@@ -83,18 +84,17 @@ def look_at(block: Block, intent: str, *, solint_s: float, over_model: bool = Tr
             sums, slots = average.sums, average.slots
             for i, slot in enumerate(sums.slots.tolist()):
                 number = int(slots.field[slot])
-                key = (number, spw)
-                view = views.setdefault(key, View(intent, number, spw, average.freq_hz[spw]))
-                ngroup = len(view.freq_hz)
+                ngroup = len(average.freq_hz[spw])
                 b = sums.b[i, :, :ngroup]
-                total = b * sums.d[i, :, :ngroup]
-                if b.any():
-                    _add(view, slots, slot, float(sums.time[i]), total, b, of_first, of_second)
+                if not b.any():
+                    continue
+                view = views.setdefault((number, spw), View(intent, number, spw, average.freq_hz[spw]))
+                _add(view, slots, slot, float(sums.time[i]), b * sums.d[i, :, :ngroup], b, of_first, of_second)
     return [views[k] for k in sorted(views)]
 
 
 def _add(
-    view: View, slots: object, slot: int, time: float, total: NDArray, weight: NDArray, of_first: NDArray,
+    view: View, slots: Slots, slot: int, time: float, total: NDArray, weight: NDArray, of_first: NDArray,
     of_second: NDArray,
 ) -> None:  # fmt: skip
     """Add an interval's sums (baseline, chan, pol) to a view."""
@@ -102,7 +102,7 @@ def _add(
     flat, w = total.reshape(len(total), -1), weight.reshape(len(weight), -1)
     antenna = (of_first @ flat + of_second @ flat.conj()).reshape(shape)
     antenna_weight = ((of_first + of_second) @ w).reshape(shape)
-    scan = int(slots.scan[slot])  # type: ignore[attr-defined]
+    scan = int(slots.scan[slot])
     view.time.append(time)
     view.scan.append(scan)
     view.in_time.append((antenna.sum(1), antenna_weight.sum(1)))
