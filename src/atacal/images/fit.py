@@ -105,7 +105,8 @@ def fit_plane(
 
     (:math:`\alpha, \beta` = 3/2, 3/2 for the height, 5/2, 1/2 for the major axis, 1/2, 5/2 for the minor axis and the
     angle) the relative errors :math:`\sqrt 2 / \rho`, and positions along the axes errors of
-    :math:`a / (\rho \sqrt{4 \ln 2})`, :math:`b / (\rho \sqrt{4 \ln 2})`.
+    :math:`a / (\rho \sqrt{4 \ln 2})`, :math:`b / (\rho \sqrt{4 \ln 2})`. They are approximations: in noise whose
+    autocorrelation is the beam, positions of point sources scatter by 4/3 of that.
     """
     half = max(3, round((radius_arcsec or _HALF_BEAMS * beam.major_arcsec) / cell_arcsec))
     x0, y0 = at_pixel
@@ -122,22 +123,36 @@ def fit_plane(
 
     def residual(p: NDArray[np.float64]) -> NDArray[np.float64]:
         de, dn = east - p[1], north - p[2]
-        along, across = de * np.sin(p[5]) + dn * np.cos(p[5]), de * np.cos(p[5]) - dn * np.sin(p[5])
-        return p[0] * np.exp(-4 * _LN2 * ((along / p[3]) ** 2 + (across / p[4]) ** 2)) - values
+        with np.errstate(over="ignore"):
+            return p[0] * np.exp(-(p[3] * de**2 + 2 * p[4] * de * dn + p[5] * dn**2)) - values
 
-    start = [1, 0, 0, beam.major_arcsec / cell_arcsec, beam.minor_arcsec / cell_arcsec, np.radians(beam.pa_deg)]
-    found, converged = fit_least_squares(residual, np.array(start, np.float64))
-    if not converged or not np.isfinite(found).all() or max(abs(found[1]), abs(found[2])) > half:
-        raise ArgumentError(f"no Gaussian can be fitted at pixel x, y = {x0}, {y0}: the fit does not converge")
+    found, converged = fit_least_squares(residual, np.array([1.0, 0.0, 0.0, *_form(beam, cell_arcsec)]))
+    size = _ellipse(found[3], found[4], found[5], cell_arcsec)
+    if not converged or size is None or max(abs(found[1]), abs(found[2])) > half:
+        raise ArgumentError(f"no Gaussian can be fitted at pixel x, y = {x0}, {y0}: there is none of one peak")
     place = ((nx // 2 - x0 + found[1]) * cell_arcsec, (y0 - ny // 2 + found[2]) * cell_arcsec)
-    size = _ellipse(found[3] * cell_arcsec, found[4] * cell_arcsec, found[5])
-    return _with_errors(height * found[0], place, size, beam, rms_jy)
+    return _with_errors(height * float(found[0]), place, size, beam, rms_jy)
 
 
-def _ellipse(first: float, second: float, angle_rad: float) -> Beam:
-    first, second = abs(first), abs(second)
-    angle = np.degrees(angle_rad) + (90 if second > first else 0)
-    return Beam(max(first, second), min(first, second), float((angle + 90) % 180 - 90))
+def _form(beam: Beam, cell_arcsec: float) -> tuple[float, float, float]:
+    """Return a, b, c of a beam exp(-(a e^2 + 2 b e n + c n^2)), e to the east, n to the north [pixels]."""
+    along, across = (4 * _LN2 * (cell_arcsec / w) ** 2 for w in (beam.major_arcsec, beam.minor_arcsec))
+    sine, cosine = float(np.sin(np.radians(beam.pa_deg))), float(np.cos(np.radians(beam.pa_deg)))
+    return (
+        along * sine**2 + across * cosine**2, (along - across) * sine * cosine, along * cosine**2 + across * sine**2,
+    )  # fmt: skip
+
+
+def _ellipse(a: float, b: float, c: float, cell_arcsec: float) -> Beam | None:
+    """Return the beam of such a form; None where it is none."""
+    if not np.isfinite([a, b, c]).all():
+        return None
+    values, vectors = np.linalg.eigh(np.array([[a, b], [b, c]]))
+    if values[0] <= 0:
+        return None
+    major, minor = (float(cell_arcsec * np.sqrt(4 * _LN2 / v)) for v in values)
+    angle = float(np.degrees(np.arctan2(vectors[0, 0], vectors[1, 0])))
+    return Beam(major, minor, (angle + 90) % 180 - 90)
 
 
 def _with_errors(height: float, place: tuple[float, float], size: Beam, beam: Beam, rms_jy: float) -> GaussianFit:
@@ -157,7 +172,7 @@ def _with_errors(height: float, place: tuple[float, float], size: Beam, beam: Be
     turn = 2 * of_minor * size.major_arcsec * size.minor_arcsec / difference if difference > 0 else np.inf
     offset = float(np.hypot(*place))
     return GaussianFit(
-        peak_jy=float(height), peak_error_jy=abs(height) * of_height, flux_jy=float(flux),
+        peak_jy=float(height), peak_error_jy=float(abs(height) * of_height), flux_jy=float(flux),
         flux_error_jy=float(abs(flux) * np.sqrt(of_height**2 + (of_major**2 + of_minor**2) / areas)),
         east_arcsec=float(place[0]), north_arcsec=float(place[1]),
         east_error_arcsec=float(np.hypot(along * sine, across * cosine)),

@@ -24,7 +24,7 @@ from atacal.ms.selected import C_M_S
 from atacal.threads import in_order
 
 _EPSILON = 1e-7
-_NEGLIGIBLE_RAD = 1e-3
+_NEGLIGIBLE_RAD = 1e-5
 """Phase of the w term, at the image's corner, that is passed over."""
 
 

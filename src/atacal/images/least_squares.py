@@ -12,7 +12,7 @@ _STEP = 1e-6
 
 
 def fit_least_squares(
-    residual: Model, start: NDArray[np.float64], *, most: int = 200, precision: float = 1e-10
+    residual: Model, start: NDArray[np.float64], *, most: int = 500, precision: float = 1e-9
 ) -> tuple[NDArray[np.float64], bool]:
     """Find the parameters that make a sum of squares least.
 
