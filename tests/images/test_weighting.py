@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,8 @@ def batch(seed=3, rows=200, chans=3):
     rng = np.random.default_rng(seed)
     weight = rng.uniform(0.5, 2, (rows, chans)).astype(np.float32)
     weight[rng.random((rows, chans)) < 0.2] = 0
-    return Batch(rng.normal(0, 80, (rows, 3)), np.array([90e9, 95e9, 100e9][:chans]), None, weight)
+    return Batch(rng.normal(0, 80, (rows, 3)), np.array([90e9, 95e9, 100e9][:chans]), None, weight,
+                 np.full(rows, 1.0))  # fmt: skip
 
 
 def cells(one, n, cell_arcsec):
@@ -68,7 +71,7 @@ def test_natural_is_the_weight_itself():
 def test_density_is_that_of_all_batches_together():
     first, second = batch(1), batch(2)
     both = Batch(np.concatenate([first.uvw_m, second.uvw_m]), first.freq_hz, None,
-                 np.concatenate([first.weight, second.weight]))  # fmt: skip
+                 np.concatenate([first.weight, second.weight]), np.ones(400))  # fmt: skip
     spec = ImageSpec(("x.ms",), 0.8, (64, 64), weighting="briggs")
     apart = make_weighting(spec, [first, second])
     assert np.concatenate([apart.of(first), apart.of(second)]) == pytest.approx(make_weighting(spec, [both]).of(both))
@@ -85,3 +88,11 @@ def test_large_robust_is_natural_and_small_is_uniform():
 
     assert ratio(2.0, one.weight.astype(float)) < 0.01
     assert ratio(-2.0, by_definition(one, 64, 0.8, None)) < 0.01
+
+
+def test_cells_are_those_of_frequencies_in_lsrk():
+    one = batch()
+    shifted = replace(one, lsrk=np.full(200, 1.001))
+    spec = ImageSpec(("x.ms",), 0.8, (64, 64), weighting="briggs")
+    scaled = replace(one, uvw_m=one.uvw_m * 1.001)
+    assert (make_weighting(spec, [shifted]).of(shifted) == make_weighting(spec, [scaled]).of(scaled)).all()

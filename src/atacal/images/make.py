@@ -128,6 +128,7 @@ class _Cycles:
     majors: int = 1
     reason: str = "no iterations asked for"
     threshold_jy: float = 0.0
+    used: NDArray[np.bool_] | None = None
     residual: NDArray[np.float64] = field(init=False)
     model: NDArray[np.float64] = field(init=False)
     mask: NDArray[np.bool_] = field(init=False)
@@ -137,6 +138,10 @@ class _Cycles:
         self.model = np.zeros_like(self.residual)
         self.threshold_jy = self.spec.threshold_jy
         self.mask = self.masks.update(self.residual, first=True)
+
+    def last_mask(self) -> NDArray[np.bool_]:
+        """Return the mask of the last minor cycle, as CASA keeps it; without any, that of the dirty image."""
+        return self.mask if self.used is None else self.used
 
     def run(self) -> None:
         """Clean until there is a reason to stop."""
@@ -188,6 +193,7 @@ class _Cycles:
             threshold=max(self.threshold_jy, peak * fraction),
             niter=min(left, spec.cycleniter) if spec.cycleniter > 0 else left,
         )  # fmt: skip
+        self.used = self.mask
         self.iterations += done.iterations
         self.majors += 1
         self.residual = self.dirty.image - self.gridder.seen(self.model)
@@ -204,9 +210,9 @@ def _result(
     cycles: _Cycles,
     bandwidth_hz: float,
 ) -> ImageResult:
-    residual, model = cycles.residual, cycles.model
+    residual, model, mask = cycles.residual, cycles.model, cycles.last_mask()
     image = residual + convolve(model, gaussian(beam, model.shape, spec.cell_arcsec))
-    outside = valid & ~cycles.mask
+    outside = valid & ~mask
     quiet = residual[outside if outside.any() else valid]
     _, rms = middle_and_rms(quiet)
     peaks = np.where(valid, image, -np.inf)
@@ -216,7 +222,7 @@ def _result(
     return ImageResult(
         spec=spec, image=image.astype(np.float32), residual=residual.astype(np.float32),
         model=model.astype(np.float32), psf=dirty.psf.astype(np.float32), pb=sky.pb.astype(np.float32),
-        mask=cycles.mask, valid=valid, dirty_peak_jy=float(np.abs(dirty.image[valid]).max()),
+        mask=mask, valid=valid, dirty_peak_jy=float(np.abs(dirty.image[valid]).max()),
         dirty_rms_jy=middle_and_rms(dirty.image[valid])[1], beam=beam, sumwt=dirty.sumwt,
         sensitivity_jy=float(np.sqrt(dirty.variance_jy2)), peak_jy=float(image[y, x]), peak_pixel=(x, y),
         peak_offset_arcsec=((nx // 2 - x) * spec.cell_arcsec, (y - ny // 2) * spec.cell_arcsec),

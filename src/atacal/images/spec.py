@@ -144,7 +144,7 @@ class ImageResult:
     image, residual, model, psf, pb : float32 (y, x)
         Jy/beam, Jy/beam, Jy/pixel, 1, 1; declination grows along y, right ascension falls along x. Nothing is blanked.
     mask : bool (y, x)
-        Where CLEAN may put components (last mask).
+        Where CLEAN could put components in its last minor cycle.
     valid : bool (y, x)
         Where the primary beam is above pblimit.
     dirty_peak_jy, dirty_rms_jy : float

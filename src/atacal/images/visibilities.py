@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from atacal.ms.stream import Block, stream
 log = logging.getLogger("atacal")
 
 _PARALLEL = (("XX", "YY"), ("RR", "LL"))
-_SAMPLE_BYTES, _ROW_BYTES = 12, 24  # visibility and weight; uvw
+_SAMPLE_BYTES, _ROW_BYTES = 12, 32  # visibility and weight; uvw and frame
 _BATCH_SAMPLES = 1 << 18
 _FRAMES = ("J2000", "ICRS")
 
@@ -42,12 +42,15 @@ class Batch:
         Stokes I [Jy], turned to the image's phase centre; None where only weights were asked for.
     weight : float32 (row, chan)
         Sum of the weights of the correlations that make Stokes I [1/Jy^2]; 0 for what is flagged or not selected.
+    lsrk : float64 (row,)
+        What a sky frequency is multiplied by for the frame LSRK.
     """
 
     uvw_m: NDArray[np.float64]
     freq_hz: NDArray[np.float64]
     vis: NDArray[np.complex64] | None
     weight: NDArray[np.float32]
+    lsrk: NDArray[np.float64]
 
 
 class Visibilities:
@@ -144,21 +147,14 @@ class Visibilities:
         low, high = np.inf, -np.inf
         for ms, selected, _ in self.sources:
             runs = selected.runs
-            telescope = ms.metadata.telescope
             for field in np.unique(runs.field).tolist():
-                place = ms.metadata.fields[field]
                 for ddid in np.unique(runs.ddid[runs.field == field]).tolist():
                     spw = ms.metadata.spws[ms.metadata.ddids[ddid].spw]
                     mask = selected.channels[spw.id]
                     half = np.abs(spw.chan_width_hz[mask]) / 2
                     edges = (spw.chan_freq_hz[mask] - half).min(), (spw.chan_freq_hz[mask] + half).max()
                     times = runs.time[(runs.field == field) & (runs.ddid == ddid)]
-                    ends = (float(times.min()), float(times.max()))
-                    if spw.frame == "LSRK":
-                        ratios = [1.0]
-                    else:
-                        frame = FrequencyFrame(telescope, place.phase_dir_rad, place.frame)
-                        ratios = list(frame.ratios(ends, spw.frame, "LSRK", float(edges[0])).values())
+                    ratios = lsrk_ratios(ms, field, spw.frame, [float(times.min()), float(times.max())])
                     low = min(low, edges[0] * min(ratios))
                     high = max(high, edges[1] * max(ratios))
         return float(low), float(high)
@@ -166,6 +162,15 @@ class Visibilities:
     def first_time_s(self) -> float:
         """Return the middle of the first integration [MJD s]."""
         return min(float(s.runs.time.min()) for _, s, _ in self.sources)
+
+
+def lsrk_ratios(ms: MeasurementSet, field: int, frame: str, times_s: Sequence[float]) -> list[float]:
+    """Return what frequencies in a frame, of a field, are multiplied by for LSRK at some times [MJD s]."""
+    if frame == "LSRK":
+        return [1.0]
+    place = ms.metadata.fields[field]
+    converter = FrequencyFrame(ms.metadata.telescope, place.phase_dir_rad, place.frame)
+    return list(converter.ratios(times_s, frame, "LSRK", 1e11).values())
 
 
 def _column(ms: MeasurementSet, datacolumn: str) -> str:
@@ -184,6 +189,7 @@ class _Reader:
         self.ms, self.selected, self.column = ms, selected, column
         self.pseudo = owner.spec.stokes == "pseudoI"
         self.turns = {int(f): _turn(owner, ms.metadata.fields[f]) for f in np.unique(selected.runs.field)}
+        self._lsrk: dict[tuple[int, int], float] = {}
         self.channels = {spw: _span(mask) for spw, mask in selected.channels.items()}
         self.hands = {pol.id: _hands(ms, pol) for pol in ms.metadata.pols if pol.id in self._pols()}
         self.spectra = "WEIGHT_SPECTRUM" if ms.has("WEIGHT_SPECTRUM") else ""
@@ -230,7 +236,18 @@ class _Reader:
         if (np.diff(freq) <= 0).any():  # ducc0 wants them to ascend
             order = np.argsort(freq, kind="stable")
             freq, weight, vis = freq[order], weight[:, order], None if vis is None else vis[:, order]
-        return Batch(uvw, freq, None if vis is None else np.ascontiguousarray(vis), np.ascontiguousarray(weight))
+        return Batch(
+            uvw, freq, None if vis is None else np.ascontiguousarray(vis), np.ascontiguousarray(weight),
+            np.array([self._lsrk_of(int(f), block.spw) for f in block.field[rows]]),
+        )  # fmt: skip
+
+    def _lsrk_of(self, field: int, spw: int) -> float:
+        """Return the factor to LSRK in the middle of a field's times: over hours it changes by 1e-6."""
+        if (field, spw) not in self._lsrk:
+            times = self.selected.runs.time[self.selected.runs.field == field]
+            frame = self.ms.metadata.spws[spw].frame
+            self._lsrk[field, spw] = lsrk_ratios(self.ms, field, frame, [float(times.min() + times.max()) / 2])[0]
+        return self._lsrk[field, spw]
 
     def _good(self, block: Block, hands: list[int]) -> NDArray[np.bool_]:
         """Return which parallel hands count, (row, chan, hand)."""
@@ -285,5 +302,6 @@ def _together(parts: list[Batch]) -> Batch:
         return parts[0]
     vis = None if parts[0].vis is None else np.concatenate([p.vis for p in parts if p.vis is not None])
     return Batch(
-        np.concatenate([p.uvw_m for p in parts]), parts[0].freq_hz, vis, np.concatenate([p.weight for p in parts])
-    )
+        np.concatenate([p.uvw_m for p in parts]), parts[0].freq_hz, vis, np.concatenate([p.weight for p in parts]),
+        np.concatenate([p.lsrk for p in parts]),
+    )  # fmt: skip

@@ -8,7 +8,8 @@ sample's cell its weight w becomes :math:`w / W` (uniform), or
 
 .. math:: w / (1 + W f^2), \quad f^2 = (5 \cdot 10^{-R})^2 / (\sum W^2 / \sum W)
 
-(Briggs 1995, PhD thesis, New Mexico Tech, eq. 3.16). Samples beyond the grid get no weight.
+(Briggs 1995, PhD thesis, New Mexico Tech, eq. 3.16). Samples beyond the grid get no weight. Cells are those of the
+frequencies in LSRK, as in CASA: where few samples share cells, what falls on which side of an edge is seen.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Weighting:
         if self.density is None:
             return batch.weight.astype(np.float64)
         out = np.empty(batch.weight.shape, np.float64)
-        _divide(batch.uvw_m, batch.freq_hz, batch.weight, self.density, *self.scale, self.f2, self.d2, out)
+        _divide(_lsrk(batch), batch.freq_hz, batch.weight, self.density, *self.scale, self.f2, self.d2, out)
         return out
 
 
@@ -72,12 +73,17 @@ def make_weighting(spec: ImageSpec, batches: Iterable[Batch]) -> Weighting:
         return Weighting(None, 0.0, 1.0, scale)
     density = np.zeros((ny, nx))
     for batch in batches:
-        _count(batch.uvw_m, batch.freq_hz, batch.weight, *scale, density)
+        _count(_lsrk(batch), batch.freq_hz, batch.weight, *scale, density)
     if spec.weighting == "uniform":
         return Weighting(density, 1.0, 0.0, scale)
     squares, total = float((density**2).sum()), float(density.sum())
     f2 = (5 * 10**-spec.robust) ** 2 * total / squares if squares else 0.0
     return Weighting(density, f2, 1.0, scale)
+
+
+def _lsrk(batch: Batch) -> NDArray[np.float64]:
+    """Return uvw, scaled so that sky frequencies make wavelengths in LSRK of it."""
+    return batch.uvw_m * batch.lsrk[:, None]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -102,9 +102,7 @@ def picture_sky(picture: SkyPicture, path: Path, *, dpi: int = 100, overwrite: b
 def _colour_map() -> Any:
     from matplotlib import colormaps
 
-    colours = colormaps[_COLOURS].copy()
-    colours.set_bad(_BLANK)
-    return colours
+    return colormaps[_COLOURS].with_extremes(bad=_BLANK)
 
 
 def _norm(picture: SkyPicture, scale: float) -> Any:
