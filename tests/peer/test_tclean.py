@@ -233,11 +233,11 @@ def test_real_data_of_the_vla(casa, ngc5921, tmp_path, case):
 
 @pytest.mark.parametrize("weighting", ["natural", "briggs"])
 def test_real_data_of_alma(casa, alma_ms, tmp_path, weighting):
-    """XX XY YX YY of thirteen antennas, Band 3, raw."""
+    """XX XY YX YY of thirteen antennas with baselines to 7.7 km, Band 3, raw; w is left out, as in CASA."""
     arguments = {"field": "1", "spw": "1", "datacolumn": "data", "imsize": [256], "cell": "0.03arcsec",
                  "weighting": weighting, "pblimit": -0.2}  # fmt: skip
     casa(SCRIPT, cases={"x": [str(alma_ms), arguments]})
-    result = make_image(ours(str(alma_ms), arguments))
+    result = make_image(replace(ours(str(alma_ms), arguments), w_terms=False))
     theirs = tmp_path / "casa"
     same_beam(result, theirs / "x.image.fits")
     inner = np.s_[64:192, 64:192]
