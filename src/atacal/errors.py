@@ -105,6 +105,10 @@ class PipelineError(AtacalError):
     """A run of the pipeline cannot go on: its directory, its input or its recipe is not what it should be."""
 
 
+class WeblogError(AtacalError):
+    """A run directory that no weblog can be made of."""
+
+
 class ToolError(AtacalError, RuntimeError):
     """A method of one of CASA's tools cannot do what a script asks of it."""
 

@@ -7,8 +7,14 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atacal.ms._tables import opened
+
+_WEATHER = {
+    "temperature": "TEMPERATURE", "dew_point": "DEW_POINT", "pressure": "PRESSURE", "humidity": "REL_HUMIDITY",
+    "wind_speed": "WIND_SPEED", "wind_direction": "WIND_DIRECTION",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,76 @@ def read_pwv_mm(ms: str | os.PathLike[str], start_mjd_s: float = -np.inf, end_mj
             inside = distance <= distance.min() + 1.0
         return float(1e3 * np.median(water[inside]))
     return None
+
+
+def read_weather_records(ms: str | os.PathLike[str]) -> dict[int, dict[str, NDArray[np.float64]]]:
+    """Read the weather stations' records.
+
+    Returns
+    -------
+    dict of int to dict of str to float64 (record,)
+        By station: ``time`` [MJD s], and those of temperature [K], dew_point [K], pressure [hPa], humidity [%],
+        wind_speed [m/s] and wind_direction [deg] that were measured (nan where flagged). By time.
+
+    Raises
+    ------
+    InvalidTable, TableLocked
+    """
+    path = os.path.join(ms, "WEATHER")
+    if not os.path.isdir(path):
+        return {}
+    with opened(path) as tab:
+        if not tab.nrows() or "TIME" not in tab.colnames():
+            return {}
+        there = set(tab.colnames())
+        time = np.asarray(tab.getcol("TIME"), np.float64)
+        station = next((c for c in ("NS_WX_STATION_ID", "ANTENNA_ID") if c in there), "")
+        ids = np.asarray(tab.getcol(station), np.int64) if station else np.zeros(len(time), np.int64)
+        columns: dict[str, NDArray[np.float64]] = {}
+        for name, column in _WEATHER.items():
+            if column in there:
+                value = np.asarray(tab.getcol(column), np.float64)
+                if f"{column}_FLAG" in there:
+                    value = np.where(np.asarray(tab.getcol(f"{column}_FLAG"), bool), np.nan, value)
+                columns[name] = np.degrees(value) if name == "wind_direction" else value
+    out = {}
+    for one in np.unique(ids).tolist():
+        rows = np.flatnonzero(ids == one)
+        rows = rows[np.argsort(time[rows], kind="stable")]
+        measured = {
+            n: v[rows] for n, v in columns.items() if np.isfinite(v[rows]).any() and np.nanmax(abs(v[rows])) > 0
+        }
+        out[int(one)] = {"time": time[rows], **measured}
+    return out
+
+
+def read_pwv_records(ms: str | os.PathLike[str]) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Read the water of the observatory's own retrievals.
+
+    Returns
+    -------
+    dict of str to (float64 (time,), float64 (time,))
+        By table (``CALWVR``, ``CALATMOSPHERE``): times [MJD s] and the median precipitable water [mm] at each.
+
+    Raises
+    ------
+    InvalidTable, TableLocked
+    """
+    out = {}
+    for name in ("CALWVR", "CALATMOSPHERE"):
+        path = os.path.join(ms, f"ASDM_{name}")
+        if not os.path.isdir(path):
+            continue
+        with opened(path) as tab:
+            if not tab.nrows() or not {"water", "startValidTime"} <= set(tab.colnames()):
+                continue
+            time = np.asarray(tab.getcol("startValidTime"), np.float64)
+            cells = [np.ravel(tab.getcell("water", row)) for row in range(tab.nrows())]
+        water = np.array([np.median(c[c > 0]) if np.any(c > 0) else np.nan for c in cells], np.float64)
+        at = np.unique(time[np.isfinite(water)])
+        if len(at):
+            out[name] = (at, np.array([1e3 * np.nanmedian(water[time == t]) for t in at]))
+    return out
 
 
 def read_first_lo_hz(ms: str | os.PathLike[str]) -> dict[int, float]:

@@ -172,8 +172,9 @@ class Block:
         self.set("applied", CalLibrary([*self.library.entries, *entries]).plain())
 
     def flag(
-        self, causes: Mapping[str, Sequence[str]], reasons: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
-    ) -> list[FlagCause]:
+        self, causes: Mapping[str, Sequence[str]],
+        reasons: Mapping[str, Sequence[Mapping[str, Any]]] | None = None, *, before: str = "",
+    ) -> list[FlagCause]:  # fmt: skip
         """Flag in one pass over the data, and count what each cause has flagged that was not flagged before.
 
         Parameters
@@ -182,6 +183,8 @@ class Block:
             Commands of flagdata by cause, in order.
         reasons : dict of str to sequence of dict, optional
             The findings behind them, with their numbers.
+        before : str
+            A cause's name for what has been flagged already, which then comes first.
 
         Returns
         -------
@@ -195,7 +198,7 @@ class Block:
             for given in causes.values()
             if given
         ]
-        found = flag_causes(self.facts, report, causes, reasons or {})
+        found = flag_causes(self.facts, report, causes, reasons or {}, before)
         self.out.count_flags(found)
         if any(causes.values()):
             self.out.flags_changed = True

@@ -24,13 +24,14 @@ class Axis:
     Attributes
     ----------
     label, unit : str
-    kind : {'number', 'time', 'category', 'log'}
-        Times are MJD seconds (UTC), written relative to ``origin`` of each series.
+    kind : {'number', 'time', 'category', 'log', 'angle'}
+        Times are MJD seconds (UTC), written relative to ``origin`` of each series. With angles as x [deg, from north
+        through east] the plot is polar.
     """
 
     label: str
     unit: str = ""
-    kind: Literal["number", "time", "category", "log"] = "number"
+    kind: Literal["number", "time", "category", "log", "angle"] = "number"
 
 
 @dataclass(frozen=True, eq=False)

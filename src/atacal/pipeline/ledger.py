@@ -8,7 +8,6 @@ from typing import Any
 from atacal.pipeline.facts import Facts
 from atacal.pipeline.results import FlagCause
 
-_BEFORE = "before"
 Counts = dict[str, dict[str, dict[str, tuple[int, int]]]]
 
 
@@ -33,12 +32,15 @@ def _summaries(facts: Facts, number: int) -> list[str]:
 
 def flag_causes(
     facts: Facts, report: Mapping[str, Any], causes: Mapping[str, Sequence[str]],
-    reasons: Mapping[str, Sequence[Mapping[str, Any]]],
+    reasons: Mapping[str, Sequence[Mapping[str, Any]]], at_start: str = "",
 ) -> list[FlagCause]:  # fmt: skip
-    """Read flagdata's report of `flag_commands`."""
+    """Read flagdata's report of `flag_commands`.
+
+    With ``at_start`` a name for what was flagged before the first cause, that comes first.
+    """
     reports = [report] if report.get("type") == "summary" else [r for r in report.values() if isinstance(r, Mapping)]
     by_name = {r["name"]: r for r in reports if r.get("type") == "summary"}
-    out = []
+    out = [_before_all(facts, by_name, at_start)] if at_start else []
     for i, (cause, commands) in enumerate(causes.items(), start=1):
         counts: Counts = {}
         by_scan: dict[str, tuple[int, int]] = {}
@@ -57,6 +59,25 @@ def flag_causes(
                     by_scan[scan] = (old[0] + pair[0], old[1] + pair[1])
         out.append(FlagCause(cause, tuple(commands), tuple(reasons.get(cause, ())), newly, total, counts, by_scan))
     return out
+
+
+def _before_all(facts: Facts, by_name: Mapping[str, Mapping[str, Any]], name: str) -> FlagCause:
+    """Return what was flagged before the first cause."""
+    counts: Counts = {}
+    by_scan: dict[str, tuple[int, int]] = {}
+    newly = total = 0
+    for spw in map(str, facts.science_spws):
+        report = by_name.get(f"0:{spw}", {})
+        for field, of in sorted((k, v) for k, v in report.items() if isinstance(v, Mapping)):
+            newly += int(of["flagged"])
+            total += int(of["total"])
+            pairs = {a: (int(v["flagged"]), int(v["total"])) for a, v in sorted(of["antenna"].items()) if v["flagged"]}
+            if pairs:
+                counts.setdefault(spw, {})[field] = pairs
+            for scan, v in of["scan"].items():
+                old = by_scan.get(scan, (0, 0))
+                by_scan[scan] = (old[0] + int(v["flagged"]), old[1] + int(v["total"]))
+    return FlagCause(name, (), (), newly, total, counts, by_scan)
 
 
 def _newly(

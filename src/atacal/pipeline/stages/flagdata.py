@@ -111,7 +111,7 @@ def hifa_flagdata(
     if lowtrans and not block.cycle4:
         opaque = _opaque(block, mintransrepspw, mintransnonrepspws)
         causes["lowtrans"] = [f"mode='manual' spw='{s}'" for s, o in opaque["spws"].items() if o["flagged"]]
-    found = block.flag(causes)
+    found = block.flag(causes, before="before")
     block.out.decisions |= {"edge_channels": {str(s): c for s, c in edges.items()}, "low_transmission": opaque}
     _score(block, found, opaque)
 

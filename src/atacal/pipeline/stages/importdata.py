@@ -19,6 +19,7 @@ from atacal.pipeline.block import Block, Whole
 from atacal.pipeline.facts import Facts, facts_of
 from atacal.pipeline.files import read_json, write_json
 from atacal.pipeline.flux_file import FLUX_FILE, FluxEntry, source_fluxes, write_flux_file
+from atacal.pipeline.overview import describe_block
 from atacal.pipeline.stage import stage
 from atacal.pipeline.state import restore, version_name
 from atacal.pipeline.templates import write_templates
@@ -102,6 +103,7 @@ def hifa_importdata(
         if how == "imported":
             block.out.calls.append(f"importasdm(asdm={path.name!r}, vis={name!r}, {_spelled(options)})")
         _describe(block)
+        describe_block(block)
         write_templates(block)
     _fluxes(whole, dbservice)
     _score(whole)

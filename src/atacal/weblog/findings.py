@@ -1,0 +1,131 @@
+"""Scores and messages of all stages, the worst first, like ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from atacal.weblog.names import stage_page
+from atacal.weblog.read import RunData, StageResult
+
+LEVELS = ("error", "warning", "attention", "info")
+WORDS = {"red": "bad", "yellow": "poor", "blue": "fair", "green": "good", "none": "no score"}
+_SELECTABLE = ("antenna", "spw", "field", "polarisation")
+RED, YELLOW, BLUE = 0.33, 0.66, 0.90
+"""Upper ends of the colours (docs/pipeline.md)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at.
+
+    Attributes
+    ----------
+    value : float
+        A score; of a message, what its level is worth in the order.
+    kind : str
+        ``score``, or the message's level.
+    stage : StageResult
+    block : str
+    text, advice : str
+    link : str
+    count : int
+        How many like it there are.
+    measured : float or None
+    unit : str
+    """
+
+    value: float
+    kind: str
+    stage: StageResult
+    block: str
+    text: str
+    advice: str
+    link: str
+    count: int = 1
+    measured: float | None = None
+    unit: str = ""
+
+
+def band(score: float | None) -> str:
+    """Name a score's colour: red, yellow, blue, green; none without a score.
+
+    Examples
+    --------
+    >>> band(0.33), band(0.5), band(0.9), band(1.0), band(None)
+    ('red', 'yellow', 'blue', 'green', 'none')
+    """
+    if score is None:
+        return "none"
+    return "red" if score <= RED else "yellow" if score <= YELLOW else "blue" if score <= BLUE else "green"
+
+
+def words(score: float | None) -> str:
+    """Say a score's colour in words, for those who do not see it."""
+    return "not told" if score is not None and score < 0 else WORDS[band(score)]
+
+
+def link_to(stage: StageResult, anchor: str, where: dict[str, Any] | None = None) -> str:
+    """Return the link to a part of a stage's page, with what is concerned chosen."""
+    chosen = [f"{k}={quote(str(where[k]), safe='')}" for k in _SELECTABLE if where and str(where.get(k, ""))]
+    single = [c for c in chosen if "%2C" not in c and "%26" not in c]
+    page = stage_page(stage.number, stage.task)
+    return f"{page}#{'&'.join([*single, f'at={anchor}'])}" if single else f"{page}#{anchor}"
+
+
+def scores_of(run: RunData, *, hidden: bool = False) -> list[Finding]:
+    """Return all scores, the lowest first; those of one stage, block and metric that are the same together."""
+    groups: dict[tuple[Any, ...], list[Finding]] = {}
+    for stage, part, i, s in run.every("scores"):
+        if s.get("hidden") and not hidden:
+            continue
+        link = link_to(stage, f"score-{part_number(stage, part.block)}-{i}", s.get("where"))
+        found = Finding(
+            float(s["value"]), "score", stage, part.block, str(s.get("long") or s.get("short")), "", link, 1,
+            s.get("measured"), str(s.get("unit") or ""),
+        )  # fmt: skip
+        groups.setdefault((stage.number, part.block, s.get("metric"), float(s["value"])), []).append(found)
+    return sorted((_joined(g) for g in groups.values()), key=lambda f: (f.value, f.stage.number, f.block, f.text))
+
+
+def messages_of(run: RunData, levels: Iterable[str] = LEVELS) -> list[Finding]:
+    """Return all messages of some levels, the gravest first."""
+    wanted = [level for level in LEVELS if level in set(levels)]
+    groups: dict[tuple[Any, ...], list[Finding]] = {}
+    for stage, part, i, m in run.every("messages"):
+        level = str(m.get("level"))
+        if level in wanted:
+            link = link_to(stage, f"message-{part_number(stage, part.block)}-{i}")
+            text, advice = str(m.get("text")), str(m.get("advice") or "")
+            found = Finding(float(LEVELS.index(level)), level, stage, part.block, text, advice, link)
+            groups.setdefault((stage.number, part.block, level, text), []).append(found)
+    return sorted((_joined(g) for g in groups.values()), key=lambda f: (f.value, f.stage.number, f.block, f.text))
+
+
+def look_first(run: RunData, most: int = 12) -> list[Finding]:
+    """Return the few things to look at first: low scores and grave messages, the worst first, none twice."""
+    low = [f for f in scores_of(run) if f.value <= BLUE]
+    grave = messages_of(run, ("error", "warning"))
+    said = {(f.stage.number, f.block): f.text for f in low}
+    weight = {"error": 0.0, "warning": 0.6}
+    rest = [m for m in grave if m.text not in said.get((m.stage.number, m.block), "")]
+    rest = [m for m in rest if not any(m.text in f.text for f in low if f.stage is m.stage)]
+    every = [(f.value, 0, f) for f in low] + [(weight[m.kind], 1, m) for m in rest]
+    return [f for *_, f in sorted(every, key=lambda e: (e[0], e[1], e[2].stage.number, e[2].block, e[2].text))][:most]
+
+
+def part_number(stage: StageResult, block: str) -> int:
+    """Return the place of a part of a stage, as anchors have it."""
+    return [p.block for p in stage.parts].index(block)
+
+
+def _joined(group: list[Finding]) -> Finding:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    return Finding(
+        first.value, first.kind, first.stage, first.block, first.text, first.advice, first.link, len(group),
+        first.measured, first.unit,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+// Reasons of flags: of a cell of the matrix, and of an antenna through all stages.
+(function () {
+  "use strict";
+  const W = (window.weblog = window.weblog || {});
+  const percent = function (n, total) { return total ? (100 * n / total).toFixed(n && 100 * n / total < 0.05 ? 3 : 1) + " %" : "–"; };
+  function make(tag, text, extra) { const e = document.createElement(tag); if (text !== undefined) { e.textContent = text; } return Object.assign(e, extra || {}); }
+  function row(cells, tag) {
+    const tr = make("tr");
+    for (const c of cells) {
+      const td = make(tag || "td");
+      if (tag === "th") { td.scope = "col"; }
+      if (c instanceof Node) { td.appendChild(c); } else { td.textContent = c; }
+      tr.appendChild(td);
+    }
+    return tr;
+  }
+  function table(caption, head, rows) {
+    const t = make("table", undefined, { className: "data" });
+    t.appendChild(make("caption", caption));
+    const th = make("thead"), tb = make("tbody");
+    th.appendChild(row(head, "th"));
+    for (const r of rows) { tb.appendChild(row(r)); }
+    t.append(th, tb);
+    const box = make("div", undefined, { className: "scroll", tabIndex: 0 });
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", caption);
+    box.appendChild(t);
+    return box;
+  }
+  function pages() { return JSON.parse(document.getElementById("flag-data").textContent); }
+  function stageLink(data, cause) {
+    return make("a", cause.stage + " " + cause.task, { href: data.pages[String(cause.stage)] || "tasks.html" });
+  }
+  function matrices(data) {
+    for (const block of data.blocks) {
+      const cells = new Map(block.cells.map((c) => [[c.antenna, c.field, c.spw].join("\t"), c]));
+      const at = [...document.querySelectorAll("table.matrix")].find((t) => t.dataset.block === block.block);
+      const box = [...document.querySelectorAll(".reasons")].find((t) => t.dataset.for === block.block);
+      if (!at) { continue; }
+      for (const td of at.querySelectorAll("td[data-at]")) {
+        const cell = cells.get(td.dataset.at);
+        if (cell) { td.title = Object.entries(cell.by).map(([i, n]) => "stage " + block.causes[i].stage + " " + block.causes[i].cause + ": " + percent(n, cell.total)).join("\n"); }
+      }
+      at.addEventListener("click", function (event) {
+        const td = event.target.closest("td[data-at]"), cell = td && cells.get(td.dataset.at);
+        if (!cell) { return; }
+        for (const old of at.querySelectorAll(".aimed")) { old.classList.remove("aimed"); }
+        td.classList.add("aimed");
+        box.replaceChildren(table(cell.antenna + ", " + cell.field + ", spw " + cell.spw, ["stage", "cause", "visibilities", "of", "share"],
+          Object.entries(cell.by).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(cell.total), percent(n, cell.total)])));
+      });
+    }
+  }
+  function antenna(data, about) {
+    const found = document.getElementById("antenna-found"), flags = document.getElementById("antenna-flags");
+    W.onSelect(function (selection) {
+      const name = selection.antenna || "";
+      document.getElementById("which").textContent = name;
+      if (!name) {
+        found.replaceChildren(make("p", "Choose an antenna above.", { className: "soft" }));
+        flags.replaceChildren();
+        return;
+      }
+      const mine = about.filter((a) => a.antennas.includes(name) && (!selection.block || !a.block || a.block === selection.block));
+      const list = make("ul", undefined, { className: "findings" });
+      for (const item of mine) {
+        const li = make("li", undefined, { className: "finding " + item.band });
+        li.append(make("span", item.kind, { className: "level" }), make("span", undefined, { className: "what" }), make("span", "stage " + item.stage + (item.block ? ", " + item.block : ""), { className: "where" }));
+        li.children[1].append(make("a", item.text, { href: item.link }));
+        list.appendChild(li);
+      }
+      found.replaceChildren(mine.length ? list : make("p", "No score and no message names it.", { className: "soft" }));
+      const out = [];
+      for (const block of data.blocks) {
+        if (selection.block && selection.block !== block.block) { continue; }
+        const cells = block.cells.filter((c) => c.antenna === name && (!selection.spw || c.spw === selection.spw) && (!selection.field || c.field === selection.field));
+        const total = new Map();
+        for (const c of cells) { for (const [i, n] of Object.entries(c.by)) { total.set(i, (total.get(i) || 0) + n); } }
+        const all = cells.reduce((n, c) => n + c.total, 0);
+        if (total.size) {
+          out.push(table("Flags of " + name + " in " + block.block, ["stage", "cause", "visibilities", "of", "share"],
+            [...total].sort((a, b) => a[0] - b[0]).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(all), percent(n, all)])));
+        }
+      }
+      flags.replaceChildren(...(out.length ? out : [make("p", "Nothing of it was flagged.", { className: "soft" })]));
+    });
+  }
+  document.addEventListener("DOMContentLoaded", function () {
+    const data = pages();
+    matrices(data);
+    const about = document.getElementById("antenna-data");
+    if (about) { antenna(data, JSON.parse(about.textContent)); }
+  });
+})();
