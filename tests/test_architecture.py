@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "atacal"
 FLOORS = [
     {"scripts"},
     {"pipeline"},
-    {"recipe", "restore", "qa2"},
+    {"recipe", "restore", "qa2", "weblog"},
     {"tasks"},
     {"calibrater", "apply", "asdm", "flags", "flux", "images", "plots", "simulate", "wvr"},
     {"caltables", "atmosphere"},

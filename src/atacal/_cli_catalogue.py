@@ -13,7 +13,7 @@ from typing import Any
 from atacal.tasks import task_names
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Whole runs": ("calibrate", "pipeline", "run", "qa2", "restore", "demo", "simulate"),
+    "Whole runs": ("calibrate", "pipeline", "weblog", "run", "qa2", "restore", "demo", "simulate"),
     "Import": ("importasdm",),
     "Look at data": ("listobs", "vishead", "plotms", "plotants"),
     "Flag": ("flagdata", "flagcmd", "flagmanager"),
@@ -30,8 +30,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 _HERE = Path(__file__).parent
 _BESIDE_TASKS = {
-    "calibrate": "recipe", "pipeline": "pipeline", "run": "scripts", "qa2": "qa2", "restore": "restore",
-    "demo": "recipe", "simulate": "simulate", "flux": "flux",
+    "calibrate": "recipe", "pipeline": "pipeline", "weblog": "weblog", "run": "scripts", "qa2": "qa2",
+    "restore": "restore", "demo": "recipe", "simulate": "simulate", "flux": "flux",
 }  # fmt: skip
 """Commands that are no CASA tasks, and the packages of atacal that have them."""
 

@@ -38,6 +38,8 @@ class PipelineReport:
         Warnings and errors with the stage and the block they are of, the worst first.
     failed : dict of str to str
         Blocks that could not go on, and why.
+    weblog : str
+        The page to open; empty if none was written.
     """
 
     folder: str
@@ -45,6 +47,7 @@ class PipelineReport:
     stages: list[dict[str, Any]]
     messages: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    weblog: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -59,6 +62,7 @@ class PipelineReport:
             for m in self.messages
         ]
         lines += [f"  {name} could not go on: {why}" for name, why in self.failed.items()]
+        lines += [f"  {self.weblog}"] if self.weblog else []
         return "\n".join(lines)
 
 
@@ -72,6 +76,7 @@ def pipeline(
     dbservice: bool = False,
     workers: int = 0,
     cluster: str = "",
+    weblog: bool = True,
 ) -> PipelineReport:
     """Calibrate raw blocks as ALMA's science pipeline does, stage by stage, each with its score.
 
@@ -99,6 +104,8 @@ def pipeline(
         Blocks that are worked on at a time; 0: as many as there are cores.
     cluster : str
         Address of a dask.distributed scheduler (``tcp://host:8786``) whose workers do the stages.
+    weblog : bool
+        Write pages to look at, to ``weblog/index.html`` in the run directory, after each stage; see `weblog`.
 
     Returns
     -------
@@ -115,7 +122,10 @@ def pipeline(
     calls = _until(list(RECIPES[chosen]), stages)
     folder = Path(outdir or f"{_stem(given[0])}.pipeline")
     edited = _edited(files)
-    with Run(folder, recipe=chosen, workers=workers or None, cluster=cluster, watcher=_watcher(len(calls))) as run:
+    watcher = _watcher(len(calls))
+    with Run(
+        folder, recipe=chosen, workers=workers or None, cluster=cluster, watcher=watcher, weblog=weblog
+    ) as run:  # fmt: skip
         for path, name in edited:
             write_bytes(run.folder / name, path.read_bytes())
         for task, parameters in calls:
@@ -124,6 +134,8 @@ def pipeline(
             )
             run.call(task, {**first, **parameters})
         run.watcher.close()
+        if run.pages and not run.pages.page:  # every stage was kept
+            run.pages.update()
         return report(run)
 
 
@@ -144,6 +156,7 @@ def report(run: Run) -> PipelineReport:
         [{"number": r["number"], "task": r["task"], "score": r["score"], "summary": summary_of(r)} for r in run.done],
         sorted(messages, key=lambda m: m["level"] != "error"),
         dict(run.failed),
+        run.pages.page if run.pages else "",
     )
 
 

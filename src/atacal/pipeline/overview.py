@@ -123,6 +123,7 @@ def _spw(facts: Facts, spw: int) -> dict[str, Any]:
         "width_hz": float(np.abs(one.chan_width_hz).sum()),
         "nchan": one.nchan, "channel_mhz": width / 1e6, "resolution_mhz": resolution / 1e6,
         "resolution_kms": resolution / one.centre_freq_hz * _LIGHT_KMS, "frame": one.frame, "intents": used,
+        "baseband": one.bbc_no, "sideband": one.net_sideband,
         "science": spw in facts.science_spws,
     }  # fmt: skip
 

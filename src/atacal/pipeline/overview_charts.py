@@ -103,7 +103,7 @@ def _pointings(facts: Facts) -> list[Chart]:
         ra = ra[0] + (ra - ra[0] + np.pi) % (2 * np.pi) - np.pi
         x = np.degrees((ra - ra.mean()) * np.cos(dec.mean())) * 3600
         series.append(Series({"field": name}, x, np.degrees(dec - dec.mean()) * 3600, {"id": [f.id for f in fields]}))
-    if not series:
+    if all(np.size(s.x) < 2 for s in series):
         return []
     x, y = Axis("RA offset", "arcsec"), Axis("Dec offset", "arcsec")
     return [Chart("pointings", "Pointings of the targets", x, y, series)]

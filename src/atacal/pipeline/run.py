@@ -35,6 +35,7 @@ from atacal.memory import current_limit
 from atacal.pipeline.block import CALTABLES, STAGES, Block, Whole, stage_folder
 from atacal.pipeline.execute import Workers, keep_state, run_block
 from atacal.pipeline.files import digest, fingerprint, read_json, write_json
+from atacal.pipeline.pages import Pages
 from atacal.pipeline.results import lowest
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import forget_versions, restore
@@ -66,6 +67,8 @@ class Run:
         Address of a dask.distributed scheduler.
     watcher : Watcher, optional
         Who is told of stages.
+    weblog : bool
+        Keep the weblog up with the run.
 
     Raises
     ------
@@ -75,12 +78,13 @@ class Run:
 
     def __init__(
         self, folder: str | os.PathLike[str], *, recipe: Recipe = "today", workers: int | None = None,
-        cluster: str = "", watcher: Watcher | None = None,
+        cluster: str = "", watcher: Watcher | None = None, weblog: bool = False,
     ) -> None:  # fmt: skip
         self.folder, self.recipe = Path(folder).absolute(), recipe
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder)
         self.watcher = watcher or Watcher()
+        self.pages = Pages(self.folder) if weblog else None
         self.workers = Workers(workers or WORKERS, current_limit(), cluster)
         self.done: list[dict[str, Any]] = []
         self.context: dict[str, Any] = {}
@@ -145,6 +149,8 @@ class Run:
         write_json(self.folder / "state.json", {"stage": number, "busy": False})
         self._take(read_json(self.folder / stage_folder(number, task) / RESULT))
         self.watcher.ends(self.done[-1], perf_counter() - began)
+        if self.pages:
+            self.pages.update()
         return self.done[-1]
 
     # what was asked -------------------------------------------------------------------------------------------------

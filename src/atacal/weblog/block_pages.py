@@ -15,6 +15,10 @@ from atacal.weblog.site import Site
 from atacal.weblog.values import Shown, Value, cell, label, show
 
 IMPORT = "hifa_importdata"
+_FIRST = (
+    "project", "observer", "ous", "scheduling_block", "execution_block", "session", "telescope", "receivers", "mode",
+    "start_mjd_s", "end_mjd_s", "on_target_s", "integration_s", "antennas", "dish_diameters_m", "size_bytes",
+)  # fmt: skip
 _LISTOBS_BYTES = 400_000
 
 
@@ -34,7 +38,7 @@ def _groups() -> list[Group]:
     return [
         Group("scans", "Scans, intents and fields against time", ("intents", "fields_time"), ("scans",)),
         Group("spatial", "Spatial setup", ("spatial", "pointings"), ("fields", "separations")),
-        Group("spectral", "Spectral setup", ("spectral",), ("science_spws", "spws")),
+        Group("spectral", "Spectral setup", ("spectral",), ("spws",)),
         Group("antennas", "Antennas", ("antennas", "uv", "baselines"), ("antenna_table", "baselines")),
         Group("sky", "Sky", ("elevation", "azimuth", "sun"), ("sky",)),
         Group("weather", "Weather and water", ("weather", "pwv"), ("weather",)),
@@ -74,7 +78,8 @@ def _block_page(site: Site, block: str, imported: StageResult | None, charts: li
 def _facts(held: Mapping[str, Any], groups: Sequence[Group]) -> list[tuple[str, list[Value]]]:
     taken = {name for g in groups for name in g.decisions}
     out = []
-    for name, value in held.items():
+    for name in [*(n for n in _FIRST if n in held), *(n for n in held if n not in _FIRST)]:
+        value = held[name]
         if (
             name not in taken
             and not isinstance(value, Mapping)

@@ -15,7 +15,9 @@ from atacal.weblog.names import slug
 KEYS = ("antenna", "spw", "polarisation", "field", "intent")
 """What a page's controls choose by."""
 MOST_POINTS = 1200
-"""Points of a series that are drawn; of longer ones, the extremes of groups of neighbours."""
+"""Points of a line that are drawn; of longer ones, the extremes of groups of neighbours."""
+MOST_DOTS = 20_000
+"""The same of points without a line."""
 _PART_BYTES = 1_500_000
 """Data of a chart of several spws that are larger than this are divided by spw."""
 
@@ -148,9 +150,13 @@ def _thin(series: list[dict[str, Any]]) -> str:
     groups = 0
     for i, one in enumerate(series):
         y = one.get("y") or []
-        if len(y) <= MOST_POINTS or not all(v is None or isinstance(v, (int, float)) for v in y[:10]):
+        if len(y) <= (MOST_POINTS if one.get("line") else MOST_DOTS) or not all(
+            v is None or isinstance(v, (int, float)) for v in y[:10]
+        ):
             continue
-        kept, size = _extremes(np.array([np.nan if v is None else v for v in y], float))
+        kept, size = _extremes(
+            np.array([np.nan if v is None else v for v in y], float), MOST_POINTS if one.get("line") else MOST_DOTS
+        )
         groups = max(groups, size)
         series[i] = {
             **one, **{k: [one[k][j] for j in kept] for k in ("x", "y")},
@@ -159,9 +165,9 @@ def _thin(series: list[dict[str, Any]]) -> str:
     return f"Drawn are the extremes of every {groups} neighbouring points." if groups else ""
 
 
-def _extremes(y: np.ndarray) -> tuple[list[int], int]:
+def _extremes(y: np.ndarray, most: int) -> tuple[list[int], int]:
     """Return the places of the lowest and highest of groups of neighbours, and how large the groups are."""
-    size = int(np.ceil(len(y) / (MOST_POINTS / 2)))
+    size = int(np.ceil(len(y) / (most / 2)))
     kept: list[int] = []
     for start in range(0, len(y), size):
         part = y[start : start + size]

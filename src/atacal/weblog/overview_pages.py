@@ -17,7 +17,7 @@ LAST = "hifa_exportdata"
 _SET_COLUMNS = (
     ("session", "session"), ("block", "data set"), ("receivers", "receivers"), ("antennas", "antennas"),
     ("start_mjd_s", "start [UTC]"), ("end_mjd_s", "end [UTC]"), ("on_target_s", "on source [s]"),
-    ("min_m", "shortest baseline [m]"), ("max_m", "longest [m]"), ("rms_m", "rms [m]"), ("size_bytes", "size [MB]"),
+    ("min_m", "baselines [m] from"), ("max_m", "to"), ("rms_m", "rms"), ("size_bytes", "size [MB]"),
 )  # fmt: skip
 
 

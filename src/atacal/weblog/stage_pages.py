@@ -100,7 +100,7 @@ def _inputs(stage: StageResult) -> Shown:
         "inputs",
         {"recipe": asked.get("recipe"), "atacal": asked.get("atacal"), "key": str(stage.result.get("key", ""))[:12]},
     )
-    parameters = show("parameters", {k: v if v != "" else "''" for k, v in (asked.get("parameters") or {}).items()})
+    parameters = show("parameters", dict(asked.get("parameters") or {}))
     parts = [parameters] if not parameters.empty else []
     if files:
         parts.append(show("digests of the files that it reads", files))

@@ -16,6 +16,9 @@ _SCALED = {"hz": (1e-9, "GHz"), "kms": (1.0, "km/s"), "jy": (1.0, "Jy"), "mjy": 
            "mm": (1.0, "mm"), "um": (1.0, "um"), "s": (1.0, "s"), "k": (1.0, "K"), "deg": (1.0, "deg"),
            "arcsec": (1.0, "arcsec"), "bytes": (1e-6, "MB"), "pc": (1.0, "%"), "hpa": (1.0, "hPa"),
            "rad": (1.0, "rad"), "mhz": (1.0, "MHz"), "ghz": (1.0, "GHz"), "ms": (1.0, "m/s")}  # fmt: skip
+_FIRST = ("", "stage", "task", "cause", "rule", "scan", "antenna", "spw", "name", "field", "from", "to", "intent",
+          "intents", "start_mjd_s", "end_mjd_s", "middle_mjd_s", "value", "limit")  # fmt: skip
+"""Columns that come first."""
 _WORDS = {"spw": "spw", "spws": "spws", "ra": "RA", "dec": "Dec", "snr": "S/N", "pwv": "PWV", "uv": "uv",
           "npol": "polarisations", "nchan": "channels", "id": "id"}  # fmt: skip
 
@@ -93,7 +96,7 @@ def show(title: str, value: Mapping[str, Any], depth: int = 0) -> Shown:
 
 
 def _add_pairs(out: Shown, name: str, item: Mapping[str, Any]) -> None:
-    rows = [[cell(k), cell(v, name)] for k, v in item.items()]
+    rows = [[cell(_key(str(k))), cell(v, str(k) if _united(str(k)) else name)] for k, v in item.items()]
     out.tables.append(Table(label(name), ["", "value"], rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)))
 
 
@@ -112,8 +115,9 @@ def _deep(value: Any) -> bool:
 
 
 def records(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Put like dictionaries into a table; a column a name, in the order of appearance."""
+    """Put like dictionaries into a table; a column a name, what a row is about first."""
     names = list(dict.fromkeys(str(k) for row in rows for k in row))
+    names.sort(key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
     shown = [[cell(row[n], n) if n in row else [] for n in names] for row in rows[:MOST_ROWS]]
     return Table(title, [label(n) for n in names], shown, max(0, len(rows) - MOST_ROWS))
 
@@ -146,7 +150,7 @@ def cell(value: Any, name: str = "") -> list[Value]:
         out: list[Value] = []
         for i, (key, item) in enumerate(value.items()):
             out += [
-                Value(f"{'; ' if i else ''}{label(str(key))} "),
+                Value(f"{'; ' if i else ''}{_key(str(key))} "),
                 *cell(item, str(key) if _united(str(key)) else name),
             ]
         return out
@@ -156,6 +160,11 @@ def cell(value: Any, name: str = "") -> list[Value]:
             out += [*([Value("; " if isinstance(item, Mapping) else ", ")] if i else []), *cell(item, name)]
         return out
     return [one(value, name)]
+
+
+def _key(name: str) -> str:
+    """Put a name that tells a unit into words; others may be names of sources, and stay as they are."""
+    return label(name) if name.islower() and _united(name) else name
 
 
 def _united(name: str) -> bool:
@@ -169,7 +178,7 @@ def one(value: Any, name: str = "") -> Value:
     if isinstance(value, bool):
         return Value("yes" if value else "no")
     if not isinstance(value, (int, float)):
-        return Value(str(value))
+        return Value(str(value) if value != "" else "–")
     exact = str(value) if isinstance(value, int) else repr(value)
     if name.endswith("mjd_s"):
         return Value(utc(value), exact)

@@ -3,7 +3,9 @@
   "use strict";
   const W = (window.weblog = window.weblog || {});
   const MOST_DRAWN = 12;
+  const MOST_GL = 4; // browsers give a page sixteen contexts of the graphics card, a chart takes three
   const figures = [];
+  let all = false; // for printing nothing is put away, and everything is drawn as lines and dots
   let index = { charts: [], fields: {} };
 
   class Figure {
@@ -16,6 +18,7 @@
       this.drawn = "";
       this.view = 0;
       this.large = false;
+      this.gl = false;
       element.addEventListener("click", (event) => this.click(event));
     }
     fits(selection) {
@@ -25,7 +28,7 @@
         return !wanted || key === "block" || !there || there.some((v) => W.has(v, wanted));
       });
     }
-    wish() { return JSON.stringify([W.selection, W.dark(), this.view, this.large]); }
+    wish() { return JSON.stringify([W.selection, W.dark(), this.view, this.large, all && this.gl]); }
     async draw() {
       const wish = this.wish();
       if (this.drawn === wish) { return; }
@@ -35,10 +38,13 @@
         await W.script("static/plotly.min.js", "static/plotly.min.js cannot be loaded: it draws the charts");
         this.data = await W.load(this.info, W.selection.spw);
         if (this.drawn !== wish) { return; }
-        const made = W.figure(this.data, { selection: W.selection, fields: index.fields[this.info.block] || {}, view: this.view, height: this.large ? 640 : 330 });
+        const others = figures.filter((f) => f.gl && f !== this).length;
+        const made = W.figure(this.data, { gl: !all && others < MOST_GL, selection: W.selection, fields: index.fields[this.info.block] || {}, view: this.view, height: this.large ? 640 : 330 });
         if (!made) { this.say("Nothing of what is chosen is in this chart."); return; }
         this.shown = made.shown;
         this.viewer(made.shown.views || []);
+        if (this.gl && !made.gl) { window.Plotly.purge(this.plot); }
+        this.gl = made.gl;
         await window.Plotly.react(this.plot, made.traces, made.layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], toImageButtonOptions: { filename: this.info.id.replace(/\W+/g, "_"), scale: 2 } });
         this.say(made.note, true);
         this.element.dataset.state = "drawn";
@@ -73,6 +79,7 @@
         this.plot.style.minHeight = this.plot.offsetHeight + "px";
         window.Plotly.purge(this.plot);
         this.drawn = "";
+        this.gl = false;
         this.element.dataset.state = "";
       }
     }
@@ -101,6 +108,7 @@
   function settle() {
     for (const figure of figures) { if (figure.near && !figure.element.hidden) { figure.draw(); } }
     const drawn = figures.filter((f) => f.drawn && !f.near);
+    if (all) { return; }
     const extra = figures.filter((f) => f.drawn).length - MOST_DRAWN;
     drawn.slice(0, Math.max(0, extra)).forEach((f) => f.forget());
   }
@@ -128,6 +136,7 @@
     W.select({ antenna: values[(at + by + values.length) % values.length] });
   };
   W.drawAll = async function () {
+    all = true;
     for (const figure of figures) { if (!figure.element.hidden) { await figure.draw(); } }
   };
   W.beforePrint = W.drawAll;

@@ -10,7 +10,8 @@
   const DROP = ["scan", "antenna", "field", "spw", "label", "intent", "polarisation"];
   const MOST_GROUPS = 14;
   const GL_POINTS = 4000;
-  const MOST_POINTS = 60000;
+  const MOST_POINTS = 60000; // by the graphics card; without it fewer
+  const MOST_SVG_POINTS = 8000;
   const MJD_1970_S = 40587 * 86400;
   const MASK = "#D55E00";
 
@@ -47,10 +48,14 @@
     if (key !== "field" || !fields) { return value; }
     return String(value).split(",").map(function (f) { return Object.hasOwn(fields, f) ? fields[f] : f; }).join(",");
   }
-  function grouping(series) {
+  function grouping(series, single) {
     const names = [...new Set(series.flatMap(function (s) { return Object.keys(s.keys || {}); }))];
     const distinct = function (key) { return new Set(series.map(function (s) { return (s.keys || {})[key] || ""; })).size; };
     let varying = names.filter(function (k) { return distinct(k) > 1; });
+    // what the axis or the labels of the points say already is no reason for a colour
+    const said = function (k) { return series.every(function (s) { const v = (s.keys || {})[k], y = s.y[0]; return typeof y === "string" && v && (y === v || y === k + " " + v); }); };
+    varying = varying.filter(function (k) { return !(said(k) && varying.length > 1); });
+    if (single) { varying = varying.filter(function (k) { return k !== "antenna" && k !== "field"; }); }
     varying.sort(function (a, b) { return (KEY_ORDER.indexOf(a) + 1 || 99) - (KEY_ORDER.indexOf(b) + 1 || 99); });
     const count = function () { return new Set(series.map(function (s) { return JSON.stringify(varying.map(function (k) { return (s.keys || {})[k] || ""; })); })).size; };
     for (const key of [...DROP, ...varying.filter(function (k) { return k !== "role"; })]) {
@@ -79,18 +84,18 @@
     if (role === "before") { return { colour: colour, symbol: "circle-open", dash: "dot" }; }
     return { colour: colour, symbol: SYMBOLS[index % SYMBOLS.length], dash: "solid" };
   }
-  function thinned(series) {
+  function thinned(series, large) { // lines are short already, dots are drawn every so many
     const total = series.reduce(function (n, s) { return n + s.y.length; }, 0);
-    return { step: Math.max(1, Math.ceil(total / MOST_POINTS)), total: total };
+    return { step: Math.max(1, Math.ceil(total / (large ? MOST_POINTS : MOST_SVG_POINTS))), total: total };
   }
 
   function seriesTraces(data, series, context, faint) {
     const colours = W.dark() ? DARK : LIGHT;
     const ink = { red: css("--red"), soft: css("--soft") };
-    const by = grouping(series);
-    const { step, total } = thinned(series);
-    const polar = data.x.kind === "angle";
     const single = !faint && series.length > 1 && series.every(function (s) { return s.y.length === 1; });
+    const dots = series.every(function (s) { return s.y.length === 1; });
+    const by = grouping(series, dots);
+    const polar = data.x.kind === "angle";
     const category = series.some(function (s) { return typeof s.y.find(function (v) { return v !== null; }) === "string"; });
     const groups = new Map();
     for (const s of series) {
@@ -98,7 +103,9 @@
       if (!groups.has(key)) { groups.set(key, []); }
       groups.get(key).push(s);
     }
-    const large = total > GL_POINTS && webgl() && !polar && !category;
+    const points = series.reduce(function (n, s) { return n + s.y.length; }, 0);
+    const large = points > GL_POINTS && context.gl && webgl() && !polar && !category;
+    const { step, total } = thinned(series, large);
     const out = [];
     let place = 0;
     for (const members of groups.values()) {
@@ -126,9 +133,9 @@
         name: faint ? "other antennas" : W.escape(name.join(" · ") || data.y.label || "data"),
         showlegend: faint ? out.length === 0 : by.length > 0, legendgroup: faint ? "others" : undefined,
         hoverinfo: faint ? "skip" : undefined,
-        marker: { color: faint ? ink.soft : look.colour, size: faint ? 3 : single ? 7 : total > 3000 ? 3 : 5, symbol: look.symbol, opacity: faint ? 0.35 : 1 },
+        marker: { color: faint ? ink.soft : look.colour, size: faint ? (dots ? 6 : 3) : dots ? 7 : total > 3000 ? 3 : 5, symbol: faint ? "circle" : look.symbol },
         line: { color: faint ? ink.soft : look.colour, width: faint ? 0.8 : category ? 9 : 1.3, dash: faint ? "solid" : look.dash },
-        opacity: faint ? 0.35 : 1,
+        opacity: faint ? 0.45 : 1,
       };
       if (single) { trace.textposition = "top center"; trace.textfont = { size: 9 }; trace.hovertext = members.map(function (s) { return hover(s, about(s.keys || {}, context.fields), 0); }); }
       if (polar) { trace.theta = x; trace.r = y; } else { trace.x = x; trace.y = y; }
@@ -136,9 +143,9 @@
       if (role === "atmosphere") { trace.yaxis = "y2"; trace.type = "scatter"; trace.mode = "lines"; }
       out.push(trace);
     }
-    return { traces: out, step: step, total: total };
+    return { traces: out, step: series.every(function (s) { return s.line; }) ? 1 : step, total: total };
   }
-  function labelOf(keys) { return keys.antenna || keys.label || keys.field || keys.spw || ""; }
+  function labelOf(keys) { return keys.antenna || keys.field || keys.label || keys.spw || ""; }
 
   function matrixTraces(data, matrix, context) {
     const clean = function (v) { return v.map(function (one) { return typeof one === "string" ? W.escape(one) : one; }); };
@@ -166,7 +173,7 @@
     const title = of.kind === "time" ? (of.label || "Time") + " [UTC]" : of.label + (of.unit ? " [" + of.unit + "]" : "");
     const out = { title: { text: W.escape(title), standoff: 6 }, gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.soft, automargin: true };
     if (of.kind === "time") { out.type = "date"; out.tickformat = "%H:%M"; out.hoverformat = "%Y-%m-%d %H:%M:%S.%1f"; }
-    if (of.kind === "log") { out.type = "log"; out.exponentformat = "power"; out.dtick = 1; }
+    if (of.kind === "log") { out.type = "log"; out.exponentformat = "power"; out.nticks = 8; }
     if (of.kind === "category" || category) { out.type = "category"; }
     return out;
   }
@@ -209,7 +216,7 @@
       if (data.x.kind === "angle") {
         layout.polar = {
           bgcolor: "rgba(0,0,0,0)", angularaxis: { direction: "clockwise", rotation: 90, gridcolor: colours.line, linecolor: colours.soft },
-          radialaxis: { type: data.y.kind === "log" ? "log" : "linear", gridcolor: colours.line, title: { text: W.escape(data.y.label + (data.y.unit ? " [" + data.y.unit + "]" : "")) }, angle: 45 },
+          radialaxis: { type: data.y.kind === "log" ? "log" : "linear", gridcolor: colours.line, dtick: "D2", nticks: 5, tickfont: { size: 9 }, title: { font: { size: 10 }, text: W.escape(data.y.label + (data.y.unit ? " [" + data.y.unit + "]" : "")) }, angle: 45 },
         };
         layout.margin = { l: 40, r: 40, t: 30, b: 30 };
       } else {
@@ -231,7 +238,7 @@
       layout.shapes.push({ type: "line", xref: on ? "paper" : "x", yref: on ? "y" : "paper", x0: on ? 0 : line.value, x1: on ? 1 : line.value, y0: on ? line.value : 0, y1: on ? line.value : 1, line: { dash: "dash", width: 1.2, color: css("--red") } });
       layout.annotations.push({ text: W.escape(line.label || ""), showarrow: false, xref: on ? "paper" : "x", yref: on ? "y" : "paper", x: on ? 1 : line.value, y: on ? line.value : 1, xanchor: "right", yanchor: "bottom", font: { size: 10, color: css("--red") } });
     }
-    return { traces: traces, layout: layout, shown: shown, note: note };
+    return { traces: traces, layout: layout, shown: shown, note: note, gl: traces.some(function (t) { return t.type === "scattergl"; }) };
   };
   function mark(layout, matrix, antenna, colour) { // a frame around the chosen antenna's rows and columns
     for (const [name, values] of [["y", matrix.y], ["x", matrix.x]]) {
