@@ -69,6 +69,11 @@ class _CalRows:
         return np.concatenate([self.table.getcol(column, row0, count) for row0, count in segments])
 
     @cached_property
+    def has_references(self) -> bool:
+        """Whether solutions are relative to a reference antenna: system temperatures hold -1 in its place."""
+        return bool(np.any(self.table.getcol("ANTENNA2") >= 0))
+
+    @cached_property
     def runs(self) -> RowRuns:
         """One run a row: a calibration table is small."""
         nrow, table = self.metadata.nrow, self.table
@@ -108,7 +113,8 @@ def run_on_caltable(
 
     As in CASA an antenna selection looks at the pair ANTENNA1, ANTENNA2 of each row, of which the second is the
     reference antenna: naming the reference antenna picks every row but its own. In a list of several commands a
-    plain list of antennas picks those antennas' own solutions, again as in CASA.
+    plain list of antennas picks those antennas' own solutions, again as in CASA; so it does where there are no
+    reference antennas.
 
     Parameters
     ----------
@@ -161,7 +167,12 @@ def _prepare(rows: Any, outcome: engine.Outcome, *, alone: bool) -> Any:
         return None
     task.outcome = outcome
     names_antennas = command.selection.antenna.strip()
-    if not alone and names_antennas and "&" not in names_antennas and "!" not in names_antennas:
+    if (
+        not (alone and rows.has_references)
+        and names_antennas
+        and "&" not in names_antennas
+        and "!" not in names_antennas
+    ):
         baselines = np.zeros_like(task.selected.baselines)
         baselines[parse_antenna_list(names_antennas, rows.metadata)] = True
         task.selected = replace(task.selected, baselines=baselines)
