@@ -41,12 +41,19 @@ def test_mean_amplitudes_are_those_of_the_unflagged_cross_correlations(begun):
     assert made.flag[:, 0].all()  # edge channels
 
 
-def test_what_does_not_fit_into_memory_is_named(begun, monkeypatch):
+def test_channels_that_do_not_fit_into_memory_come_in_parts(begun, monkeypatch):
     vis = begun / "uid___A002_X1_X1.ms"
     facts = read_facts(vis)
-    monkeypatch.setattr("atacal.pipeline.view_data.for_data", lambda: 100_000)
-    with MeasurementSet(vis) as ms, pytest.raises(ArgumentError, match="mean visibilities of spw"):
-        mean_amplitudes(ms, facts.science_spws[0], facts.scan_list("BANDPASS"))
+    given = facts.science_spws[0], facts.scan_list("BANDPASS")
+    with MeasurementSet(vis) as ms:
+        whole = mean_amplitudes(ms, *given)
+        monkeypatch.setattr("atacal.pipeline.view_data.for_data", lambda: 100_000)  # 13 channels at a time
+        parts = mean_amplitudes(ms, *given)
+        assert (parts.amplitude == whole.amplitude).all()
+        assert (parts.flag == whole.flag).all()
+        monkeypatch.setattr("atacal.pipeline.view_data.for_data", lambda: 1000)
+        with pytest.raises(ArgumentError, match="a channel of spw"):
+            mean_amplitudes(ms, *given)
 
 
 def table(times, scans, fields, value, flag=None):

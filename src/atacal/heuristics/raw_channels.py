@@ -78,22 +78,22 @@ def exempt_channels(
     return hit
 
 
-def centred(values: NDArray[np.float64], flag: NDArray[np.bool_]) -> NDArray[np.float64]:
+def centred(values: NDArray[np.floating], flag: NDArray[np.bool_]) -> NDArray[np.floating]:
     """Return a channel by baseline view less the median of each baseline, then less the median of each channel.
 
     Parameters
     ----------
-    values : float64 (chan, baseline)
+    values : float32 or float64 (chan, baseline)
         Amplitudes of the time-mean of complex visibilities.
     flag : bool (chan, baseline)
         Left out of the medians; nan in the result.
 
     Returns
     -------
-    float64 (chan, baseline)
+    array (chan, baseline)
         The view that is judged.
     """
-    view = np.where(flag, np.nan, values)
+    view = np.where(flag, np.array(np.nan, values.dtype), values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # nothing good in a baseline or channel: its median is nan
         view = view - np.nanmedian(view, axis=0)
@@ -101,7 +101,7 @@ def centred(values: NDArray[np.float64], flag: NDArray[np.bool_]) -> NDArray[np.
 
 
 def raw_channel_view(
-    mean_amplitude: NDArray[np.float64],
+    mean_amplitude: NDArray[np.floating],
     flag: NDArray[np.bool_],
     baselines: Sequence[tuple[int, int]],
     identity: Mapping[str, Any],
@@ -111,7 +111,7 @@ def raw_channel_view(
 
     Parameters
     ----------
-    mean_amplitude : float64 (chan, baseline)
+    mean_amplitude : float32 or float64 (chan, baseline)
         Absolute value of the mean over time of the unflagged raw visibilities of the bandpass calibrator.
     flag : bool (chan, baseline)
         Nothing unflagged at any time.

@@ -23,7 +23,7 @@ class View:
 
     Attributes
     ----------
-    values : float64 (x, y)
+    values : float32 or float64 (x, y)
     flag : bool (x, y)
         Not to be judged, and not part of the statistics.
     axes : (str, str)
@@ -36,7 +36,7 @@ class View:
         Flagged because no data were taken; not counted by the rules that count flags.
     """
 
-    values: NDArray[np.float64]
+    values: NDArray[np.floating]
     flag: NDArray[np.bool_]
     axes: tuple[str, str]
     labels: tuple[Sequence[Any], Sequence[Any]]
@@ -108,10 +108,10 @@ class Judgement:
     count: int
 
     @property
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> NDArray[np.floating]:
         return self.view.values
 
-    def deviation(self) -> NDArray[np.float64]:
+    def deviation(self) -> NDArray[np.floating]:
         """Return (value - median) / MAD, 0 where flagged; infinite where the MAD is 0 and the value another."""
         away = np.where(self.flag, 0.0, self.values - self.median)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,7 +121,7 @@ class Judgement:
         self,
         rule: str,
         hit: NDArray[np.bool_],
-        number: NDArray[np.float64],
+        number: NDArray[np.floating],
         limit: float,
         measure: str,
         *,

@@ -13,7 +13,10 @@ from atacal.heuristics.tsys_shapes import TsysSpectra
 from atacal.memory import for_data, size_text, too_small
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
-from atacal.ms.stream import stream
+from atacal.ms.stream import Block, stream
+
+_CELL_BYTES = 32
+"""Of a sum, its count, and what is made of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +27,7 @@ class MeanAmplitudes:
     ----------
     spw : int
     corrs : tuple of str
-    amplitude : float64 (corr, chan, baseline)
+    amplitude : float32 (corr, chan, baseline)
         Absolute value of the mean of the complex visibilities, 0 where there is none.
     flag : bool (corr, chan, baseline)
         Nothing unflagged.
@@ -34,13 +37,13 @@ class MeanAmplitudes:
 
     spw: int
     corrs: tuple[str, ...]
-    amplitude: NDArray[np.float64]
+    amplitude: NDArray[np.float32]
     flag: NDArray[np.bool_]
     baselines: list[tuple[int, int]]
 
 
 def mean_amplitudes(ms: MeasurementSet, spw: int, scans: str) -> MeanAmplitudes | None:
-    """Average raw visibilities over time, block by block.
+    """Average raw visibilities over time, block by block, and as many channels at a time as fit into memory.
 
     Parameters
     ----------
@@ -63,31 +66,47 @@ def mean_amplitudes(ms: MeasurementSet, spw: int, scans: str) -> MeanAmplitudes 
     pairs = np.argwhere(np.triu(np.ones((meta.nant, meta.nant), bool), 1))
     number = np.full((meta.nant, meta.nant), -1)
     number[pairs[:, 0], pairs[:, 1]] = number[pairs[:, 1], pairs[:, 0]] = np.arange(len(pairs))
-    shape = (len(pairs), meta.spws[spw].nchan, len(corrs))
-    _require_memory(16 * int(np.prod(shape)), f"the mean visibilities of spw {spw} of {ms.path}")
-    total, count = np.zeros(shape, np.complex64), np.zeros(shape, np.int32)
-    for block in stream(ms, selected, ["DATA", "FLAG", "FLAG_ROW"]):
-        at = number[block.antenna1, block.antenna2]
-        use = block.wanted & (block.antenna1 != block.antenna2) & ~block["FLAG_ROW"]
-        starts, _ = block.stretches()
-        # within a run each baseline comes once: so sums need no sorting
-        for first, after in zip(starts, np.append(starts[1:], block.nrow), strict=True):
-            rows = np.flatnonzero(use[first:after]) + first
-            good = ~block["FLAG"][rows]
-            total[at[rows]] += np.where(good, block["DATA"][rows], 0)
-            count[at[rows]] += good
-    there = np.flatnonzero(count.any(axis=(1, 2)))
-    mean = np.abs(total[there]) / np.maximum(count[there], 1)
-    return MeanAmplitudes(
-        spw, corrs, mean.transpose(2, 1, 0).astype(float), (count[there] == 0).transpose(2, 1, 0),
-        [(int(a), int(b)) for a, b in pairs[there]],
-    )  # fmt: skip
+    nchan = meta.spws[spw].nchan
+    amplitude = np.zeros((len(corrs), nchan, len(pairs)), np.float32)
+    flag = np.ones(amplitude.shape, bool)
+    for part in _parts(nchan, _CELL_BYTES * len(pairs) * len(corrs), f"spw {spw} of {ms.path}"):
+        shape = (len(pairs), part.stop - part.start, len(corrs))
+        total, count = np.zeros(shape, np.complex64), np.zeros(shape, np.int32)
+        for block in stream(ms, selected, ["DATA", "FLAG", "FLAG_ROW"], channels={spw: part}):
+            _add(block, number, total, count)
+        amplitude[:, part] = (np.abs(total) / np.maximum(count, 1)).transpose(2, 1, 0)
+        flag[:, part] = (count == 0).transpose(2, 1, 0)
+    there = np.flatnonzero(~flag.all(axis=(0, 1)))
+    baselines = [(int(a), int(b)) for a, b in pairs[there]]
+    return MeanAmplitudes(spw, corrs, amplitude[:, :, there], flag[:, :, there], baselines)
 
 
-def _require_memory(needed: int, what: str) -> None:
-    """Raise ArgumentError where an array takes more than half of what data may take."""
-    if needed > for_data() // 2:
-        raise too_small(2 * needed - for_data(), f"{what} take {size_text(needed)}")
+def _add(block: Block, number: NDArray[np.intp], total: NDArray[np.complex64], count: NDArray[np.int32]) -> None:
+    """Add a block's cross-correlations to sums and counts (baseline, chan, corr)."""
+    at = number[block.antenna1, block.antenna2]
+    use = block.wanted & (block.antenna1 != block.antenna2) & ~block["FLAG_ROW"]
+    starts, _ = block.stretches()
+    # within a run each baseline comes once: so sums need no sorting
+    for first, after in zip(starts, np.append(starts[1:], block.nrow), strict=True):
+        rows = np.flatnonzero(use[first:after]) + first
+        good = ~block["FLAG"][rows]
+        total[at[rows]] += np.where(good, block["DATA"][rows], 0)
+        count[at[rows]] += good
+
+
+def _parts(nchan: int, channel_bytes: int, what: str) -> list[slice]:
+    """Divide channels so that the sums of each part take a quarter of what data may take.
+
+    Raises
+    ------
+    ArgumentError
+        Not even one channel fits.
+    """
+    share = for_data() // 4
+    if channel_bytes > share:
+        raise too_small(4 * channel_bytes - for_data(), f"a channel of {what} takes {size_text(channel_bytes)}")
+    step = max(1, share // channel_bytes)
+    return [slice(first, min(first + step, nchan)) for first in range(0, nchan, step)]
 
 
 def tsys_spectra(table: CalTable, spw: int) -> tuple[TsysSpectra, NDArray[np.int64]]:
