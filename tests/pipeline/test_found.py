@@ -10,7 +10,7 @@ import pytest
 from atacal.heuristics.view_rules import BadQuadrant, MaxAbs, Outlier
 from atacal.heuristics.views import View, flag_view
 from atacal.pipeline.block import Block
-from atacal.pipeline.found import MOST_CHANNELS, channel_commands, clock, reason, view_chart
+from atacal.pipeline.found import LEAST_CHANNELS, MOST_CHANNELS, channel_commands, clock, reason, view_chart
 from atacal.pipeline.refant_order import demote
 
 NAMES = ["DA41", "DA42", "DV03", "PM01"]
@@ -59,6 +59,11 @@ def test_charts_show_names_and_no_more_channels_than_a_picture_has():
     assert matrix.z[matrix.flagged] == -90.0
     assert list(matrix.y)[:2] == ["DA41&DA42", "DA41&DV03"]
     assert matrix.keys == {"spw": "17", "pol": "XX", "role": "before"}
+    pairs = [(a, b) for b in range(66) for a in range(b)]
+    many = View(np.zeros((480, len(pairs))), np.zeros((480, len(pairs)), bool), ("channel", "baseline"),
+                (range(480), pairs), {"spw": 1})  # fmt: skip
+    (matrix,) = view_chart("z", "Z", [(many, many.flag, {})], [f"A{i}" for i in range(66)], "").matrices
+    assert np.shape(matrix.z) == (2145, LEAST_CHANNELS)
     times = View(np.ones((4, 1)), np.zeros((4, 1), bool), ("antenna", "time"), (range(4), [3600.0]), {"spw": 1})
     (matrix,) = view_chart("y", "Y", [(times, times.flag, {})], NAMES, "").matrices
     assert (list(matrix.x), list(matrix.y)) == (NAMES, ["01:00:00"])

@@ -12,8 +12,8 @@ from atacal.heuristics.views import Proposal, View
 from atacal.pipeline.charts import Axis, Chart, Matrix
 from atacal.recipe.channels import ranges
 
-MOST_CHANNELS = 128
-"""Columns of a picture of channels: more are shown as the most deviant of neighbours."""
+MOST_CHANNELS, LEAST_CHANNELS, MOST_CELLS = 128, 32, 60_000
+"""Columns of a picture of channels (fewer of many baselines): more are shown as the most deviant of neighbours."""
 _DAY_S = 86400.0
 
 
@@ -132,21 +132,22 @@ def view_chart(
 def _matrix(view: View, new: NDArray[np.bool_], keys: Mapping[str, str], names: Sequence[str]) -> Matrix:
     values = np.where(view.flag & ~new, np.nan, view.values)
     xs = [label(view.axes[0], v, names) for v in view.labels[0]]
-    if view.axes[0] == "channel" and len(xs) > MOST_CHANNELS:
-        values, new, xs = _binned(values, new)
+    columns = min(MOST_CHANNELS, max(LEAST_CHANNELS, MOST_CELLS // max(1, values.shape[1])))
+    if view.axes[0] == "channel" and len(xs) > columns:
+        values, new, xs = _binned(values, new, columns)
     ys = [label(view.axes[1], v, names) for v in view.labels[1]]
     about = {k: str(v) for k, v in view.identity.items() if k not in ("quantity", "unit")}
     return Matrix({**about, **keys}, xs, ys, values.T, new.T)
 
 
 def _binned(
-    values: NDArray[np.float64], new: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[float]]:
+    values: NDArray[np.floating], new: NDArray[np.bool_], columns: int
+) -> tuple[NDArray[np.floating], NDArray[np.bool_], list[float]]:
     """Return the most deviant values of groups of neighbouring channels."""
-    groups = np.array_split(np.arange(len(values)), MOST_CHANNELS)
+    groups = np.array_split(np.arange(len(values)), columns)
     size = np.nan_to_num(np.abs(values), nan=-1.0)
-    columns = np.arange(values.shape[1])
+    across = np.arange(values.shape[1])
     picked = np.array([g[size[g].argmax(axis=0)] for g in groups])
     return (
-        values[picked, columns], np.array([new[g].any(axis=0) for g in groups]), [float(g.mean()) for g in groups]
+        values[picked, across], np.array([new[g].any(axis=0) for g in groups]), [float(g.mean()) for g in groups]
     )  # fmt: skip
