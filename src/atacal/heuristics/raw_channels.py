@@ -129,5 +129,5 @@ def raw_channel_view(
     """
     leave = flag if exempt is None else flag | exempt[:, None]
     labels = (range(len(mean_amplitude)), list(baselines))
-    about = {"quantity": "amplitude of the mean less the medians of baseline and channel", "unit": "raw", **identity}
+    about = {"quantity": "amplitude less medians", "unit": "raw", **identity}
     return View(centred(mean_amplitude, leave), leave, ("channel", "baseline"), labels, about)

@@ -94,6 +94,8 @@ class TsysSpectra:
     field : int (time,)
         Field ids.
     pols : tuple of str
+    field_names : tuple of str, optional
+        By id, for the views' identity; ids otherwise.
     """
 
     spw: int
@@ -103,6 +105,7 @@ class TsysSpectra:
     time_mjd_s: NDArray[np.float64]
     field: NDArray[np.int64]
     pols: tuple[str, ...]
+    field_names: tuple[str, ...] = ()
 
     def normalised(self) -> NDArray[np.float64]:
         """Return the spectra over their medians, nan where flagged, float64 (time, antenna, chan, pol)."""
@@ -183,9 +186,9 @@ def _matrix(metric: str, spectra: TsysSpectra, limits: TsysLimits, reference: tu
     if metric in ("nmedian", "toomany"):
         number, quantity, unit = _median(np.where(spectra.flag, np.nan, spectra.value), axis=2), "median Tsys", "K"
     elif metric == "derivative":
-        number, quantity, unit = derivative(spectra), "100 MAD of the derivative of Tsys / median", ""
+        number, quantity, unit = derivative(spectra), "100 MAD of steps", ""
     else:
-        number, quantity, unit = field_shape(spectra, reference), "100 mean |shape - reference|", ""
+        number, quantity, unit = field_shape(spectra, reference), "100 |shape - reference|", ""
     by_field = metric == "nmedian" and limits.fnm_byfield
     views, proposals, new = [], [], np.zeros_like(spectra.flag)
     for field in np.unique(spectra.field).tolist() if by_field else [None]:
@@ -196,7 +199,7 @@ def _matrix(metric: str, spectra: TsysSpectra, limits: TsysLimits, reference: tu
             view = View(
                 values, ~np.isfinite(values), ("antenna", "time"),
                 (range(values.shape[0]), spectra.time_mjd_s[times].tolist()),
-                about if field is None else {**about, "field": field}, ~spectra.present[times].T,
+                about if field is None else {**about, "field": _field(spectra, field)}, ~spectra.present[times].T,
             )  # fmt: skip
             judged = flag_view(view, rules[metric])
             views.append(view)
@@ -204,6 +207,10 @@ def _matrix(metric: str, spectra: TsysSpectra, limits: TsysLimits, reference: tu
             for hit in judged.proposals:
                 new[np.ix_(times[hit.y], hit.x)] = True
     return MetricFlags(metric, views, proposals, new & ~spectra.flag)
+
+
+def _field(spectra: TsysSpectra, field: int) -> str | int:
+    return spectra.field_names[field] if spectra.field_names else field
 
 
 def derivative(spectra: TsysSpectra) -> NDArray[np.float64]:
@@ -296,7 +303,7 @@ def _birdies(spectra: TsysSpectra, limits: TsysLimits, exempt: NDArray[np.bool_]
     by_antenna = _median(np.moveaxis(shape, 1, 0).swapaxes(2, 3).reshape(shape.shape[1], -1, nchan), axis=1)
     values = (by_antenna - everything).T
     leave = ~np.isfinite(values) if exempt is None else ~np.isfinite(values) | exempt[:, None]
-    about = {"metric": "birdies", "spw": spectra.spw, "quantity": "Tsys / median less that of all antennas", "unit": ""}
+    about = {"metric": "birdies", "spw": spectra.spw, "quantity": "shape less that of all", "unit": ""}
     view = View(values, leave, ("channel", "antenna"), (range(nchan), range(values.shape[1])), about)
     proposals, new = [], np.zeros_like(spectra.flag)
     for antenna in range(values.shape[1]):

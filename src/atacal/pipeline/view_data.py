@@ -149,6 +149,7 @@ def tsys_spectra(table: CalTable, spw: int) -> tuple[TsysSpectra, NDArray[np.int
     spectra = TsysSpectra(
         spw, value[slot, antennas], solutions.flag[slot, antennas] | ~present[:, :, None, None], present,
         _mean_times(slot, solutions.time), solutions.field[first_slot].astype(np.int64), pols,
+        tuple(f.name for f in table.fields),
     )  # fmt: skip
     return spectra, slot
 
