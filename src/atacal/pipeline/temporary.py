@@ -29,8 +29,7 @@ def by_channels(facts: Facts, spws: Sequence[int]) -> dict[int, list[int]]:
 
 def phases(
     block: Block, words: str, *, intents: Sequence[str], spws: Sequence[int], fields: Sequence[int] | None = None,
-    solint: str = "int", minsnr: float = 3.0, extra: Sequence[Applied] = (), refant: str = "", combine: str = "",
-    minblperant: int = 4, spwmap: Sequence[int] = (), solved: Sequence[int] | None = None,
+    solint: str = "int", minsnr: float = 3.0, extra: Sequence[Applied] = (), refant: str = "", minblperant: int = 4,
 ) -> list[Applied]:  # fmt: skip
     """Solve phases for both polarisations, and return what applies them to the data they were solved on.
 
@@ -41,17 +40,13 @@ def phases(
         For the table's name.
     intents : sequence of str
     spws : sequence of int
-        What they are applied to, and
-    solved : sequence of int, optional
-        solved on, if that is less (with ``spwmap``).
     fields : sequence of int, optional
-    solint, minsnr, combine, minblperant
+    solint, minsnr, minblperant
         As gaincal's.
     extra : sequence of Applied
         Temporary tables to apply first.
     refant : str
         Other reference antennas than the block's.
-    spwmap : sequence of int
 
     Returns
     -------
@@ -60,17 +55,15 @@ def phases(
     """
     table = block.caltable(f"{words}.prelim.gpcal")
     units = block.solve(
-        "gaincal", table, intents=intents, spws=spws if solved is None else solved, fields=fields, extra=extra,
-        solint=solint, gaintype="G", calmode="p", minsnr=minsnr, combine=combine, minblperant=minblperant,
-        refant=refant or block.refant,
+        "gaincal", table, intents=intents, spws=spws, fields=fields, extra=extra, solint=solint, gaintype="G",
+        calmode="p", minsnr=minsnr, minblperant=minblperant, refant=refant or block.refant,
     )  # fmt: skip
     if not units:
         return []
     chosen = ",".join(map(str, fields)) if fields is not None else ""
-    interp = "linearPD,linear" if "spw" in combine else "linear,linear"
     return [
         Applied(
-            "phase", table, interp=interp, spwmap=tuple(spwmap), calwt=False, field=chosen, intent=",".join(intents),
+            "phase", table, interp="linear,linear", calwt=False, field=chosen, intent=",".join(intents),
             spw=",".join(map(str, spws)),
         )
     ]  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from atacal.heuristics.corrected_amp import Limits
 from atacal.pipeline.amplitude_flags import charts, flag, score
 from atacal.pipeline.amplitude_search import search
 from atacal.pipeline.block import Block
 from atacal.pipeline.callibrary import Applied, CalLibrary
+from atacal.pipeline.phase_solves import decision_for, solve_phases
 from atacal.pipeline.stage import stage
 from atacal.pipeline.temporary import amplitudes, phases
 
@@ -96,19 +97,28 @@ def default_intents(block: Block) -> list[str]:
     return [i for i in _INTENTS if not (i == "AMPLITUDE" and shared)]
 
 
-def _phases(block: Block, intent: str, spws: Sequence[int], **given: Any) -> list[Applied]:
-    """Solve phases as the block's spw maps say, field by field for phase calibrators and check sources."""
+def _phases(
+    block: Block, intent: str, spws: Sequence[int], *, solint: str, minsnr: float, refant: str
+) -> list[Applied]:
+    """Solve phases, of phase calibrators and check sources as the phase-up stage decided for each field.
+
+    Intervals are those given, and polarisations are kept apart: longer ones leave decoherence in the amplitudes.
+    """
     if intent not in ("PHASE", "CHECK"):
-        return phases(block, intent.lower(), intents=[intent], spws=spws, **given)
-    out: list[Applied] = []
-    maps = block.get("spw_maps", {})
-    for field in block.facts.fields(intent):
-        chosen = maps.get(str(field), {})
-        spwmap = [int(s) for s in chosen.get("spwmap", [])]
-        combine = "spw" if chosen.get("combine") else ""
-        solved = spws if combine or not spwmap else sorted({spwmap[s] for s in spws})
-        out += phases(
-            block, f"{intent.lower()}.field{field}", intents=[intent], spws=spws, fields=[field], combine=combine,
-            spwmap=spwmap, solved=solved, **given,
+        return phases(
+            block, intent.lower(), intents=[intent], spws=spws, solint=solint, minsnr=minsnr, refant=refant
         )  # fmt: skip
+    out: list[Applied] = []
+    for field in block.facts.fields(intent):
+        decided = decision_for(block, field)
+        usable = [s for s in decided.usable if s in spws]
+        solved = solve_phases(
+            block, f"{intent.lower()}.field{field}.prelim.gpcal", replace(decided.decision, gaintype="G"),
+            intents=[intent], fields=[field], usable=usable, solint=solint, minsnr=minsnr,
+            refant=refant or block.refant,
+        )  # fmt: skip
+        if solved.table:
+            out.append(
+                Applied("phase", solved.table, interp="linear,linear", calwt=False, field=str(field), intent=intent)
+            )
     return out
