@@ -133,7 +133,7 @@ def import_one(path: str, target: str, options: Mapping[str, Any]) -> str:
 
 def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     from atacal.ms._tables import opened
-    from atacal.tasks import fixsyscaltimes, importasdm
+    from atacal.tasks import fixsyscaltimes, importasdm, initweights
 
     here = _is_in(Path(target).parent, Path(path))
     for left in (Path(target), versions_folder(target)) if not here else ():
@@ -147,6 +147,7 @@ def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
         how = "imported"
     else:
         how = "linked" if clone(path, target) else "copied"
+    initweights(vis=target, wtmode="sigma")  # what `state.restore` brings them back to, to the bit
     syscal = Path(target) / "SYSCAL"
     if syscal.is_dir():
         with opened(os.fspath(syscal)) as tab:
