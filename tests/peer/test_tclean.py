@@ -217,12 +217,12 @@ REAL = {
 def test_real_data_of_the_vla(casa, ngc5921, tmp_path, case):
     """RR and LL, autocorrelations, TAI times: a bright calibrator, not calibrated.
 
-    w is left out, as in CASA's standard gridder. CASA counts autocorrelations in the density of Briggs' weights unless
+    As CASA's standard gridder makes it. CASA counts autocorrelations in the density of Briggs' weights unless
     they are left out (``*&``): its beam is 4 % larger then.
     """
     casa(SCRIPT, cases={case: [str(ngc5921), REAL[case]]})
     theirs = tmp_path / "casa"
-    result = make_image(replace(ours(str(ngc5921), REAL[case]), w_terms=False))
+    result = make_image(replace(ours(str(ngc5921), REAL[case]), exact=False))
     same_beam(result, theirs / f"{case}.image.fits")
     inner = np.s_[64:192, 64:192]
     residual = plane(theirs / f"{case}.residual.fits")
@@ -233,11 +233,11 @@ def test_real_data_of_the_vla(casa, ngc5921, tmp_path, case):
 
 @pytest.mark.parametrize("weighting", ["natural", "briggs"])
 def test_real_data_of_alma(casa, alma_ms, tmp_path, weighting):
-    """XX XY YX YY of thirteen antennas with baselines to 7.7 km, Band 3, raw; w is left out, as in CASA."""
+    """XX XY YX YY of thirteen antennas with baselines to 7.7 km, Band 3, raw; as CASA's gridder makes it."""
     arguments = {"field": "1", "spw": "1", "datacolumn": "data", "imsize": [256], "cell": "0.03arcsec",
                  "weighting": weighting, "pblimit": -0.2}  # fmt: skip
     casa(SCRIPT, cases={"x": [str(alma_ms), arguments]})
-    result = make_image(replace(ours(str(alma_ms), arguments), w_terms=False))
+    result = make_image(replace(ours(str(alma_ms), arguments), exact=False))
     theirs = tmp_path / "casa"
     same_beam(result, theirs / "x.image.fits")
     inner = np.s_[64:192, 64:192]

@@ -140,7 +140,7 @@ class Gridder:
         # one thread each, results added in the order of the data: the same bytes whatever the number of threads
         return {
             "uvw": batch.uvw_m, "freq": batch.freq_hz, "pixsize_x": cell, "pixsize_y": cell, "epsilon": _EPSILON,
-            "do_wgridding": self._spec.w_terms and self._w_matters(batch), "nthreads": 1, "divide_by_n": False,
+            "do_wgridding": self._spec.exact and self._w_matters(batch), "nthreads": 1, "divide_by_n": False,
             "flip_v": True, "flip_w": False,
         }  # fmt: skip
 

@@ -64,8 +64,9 @@ class ImageSpec:
     weighting : {'natural', 'uniform', 'briggs'}
     robust : float
         For Briggs, -2 to 2.
-    w_terms : bool
-        Whether w is taken into account, where it matters.
+    exact : bool
+        Whether w is taken into account, where it matters, and wavelengths are those observed; False for an image as
+        CASA's standard gridder makes it: w left out, wavelengths in LSRK.
     niter, gain, threshold_jy, nsigma, cycleniter, cyclefactor, minpsffraction, maxpsffraction, nmajor
         Of CLEAN, as in tclean: iterations, loop gain, flux density to stop at [Jy/beam], the same in units of the
         residual's robust rms, iterations of one minor cycle, and what fraction of the peak a minor cycle goes down to.
@@ -91,7 +92,7 @@ class ImageSpec:
     phasecenter: str = ""
     weighting: str = "natural"
     robust: float = 0.5
-    w_terms: bool = True
+    exact: bool = True
     niter: int = 0
     gain: float = 0.1
     threshold_jy: float = 0.0

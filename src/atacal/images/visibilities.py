@@ -43,7 +43,7 @@ class Batch:
     weight : float32 (row, chan)
         Sum of the weights of the correlations that make Stokes I [1/Jy^2]; 0 for what is flagged or not selected.
     lsrk : float64 (row,)
-        What a sky frequency is multiplied by for the frame LSRK.
+        What uvw is multiplied by to give wavelengths in LSRK with ``freq_hz``; 1 where that is done already.
     """
 
     uvw_m: NDArray[np.float64]
@@ -187,7 +187,7 @@ class _Reader:
 
     def __init__(self, owner: Visibilities, ms: MeasurementSet, selected: Selected, column: str) -> None:
         self.ms, self.selected, self.column = ms, selected, column
-        self.pseudo = owner.spec.stokes == "pseudoI"
+        self.pseudo, self.exact = owner.spec.stokes == "pseudoI", owner.spec.exact
         self.turns = {int(f): _turn(owner, ms.metadata.fields[f]) for f in np.unique(selected.runs.field)}
         self._lsrk: dict[tuple[int, int], float] = {}
         self.channels = {spw: _span(mask) for spw, mask in selected.channels.items()}
@@ -236,10 +236,11 @@ class _Reader:
         if (np.diff(freq) <= 0).any():  # ducc0 wants them to ascend
             order = np.argsort(freq, kind="stable")
             freq, weight, vis = freq[order], weight[:, order], None if vis is None else vis[:, order]
-        return Batch(
-            uvw, freq, None if vis is None else np.ascontiguousarray(vis), np.ascontiguousarray(weight),
-            np.array([self._lsrk_of(int(f), block.spw) for f in block.field[rows]]),
-        )  # fmt: skip
+        lsrk = np.array([self._lsrk_of(int(f), block.spw) for f in block.field[rows]])
+        if not self.exact:
+            uvw, lsrk = uvw * lsrk[:, None], np.ones_like(lsrk)
+        whole = None if vis is None else np.ascontiguousarray(vis)
+        return Batch(uvw, freq, whole, np.ascontiguousarray(weight), lsrk)
 
     def _lsrk_of(self, field: int, spw: int) -> float:
         """Return the factor to LSRK in the middle of a field's times: over hours it changes by 1e-6."""
