@@ -30,7 +30,7 @@ def test_a_script_that_is_supported():
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("tclean(vis='a')", ("task", "tclean()", False)),
+        ("deconvolve(vis='a')", ("task", "deconvolve()", False)),
         ("x = imstat('a')", ("task", "imstat()", True)),
         ("polcal(vis='a')", ("task", "polcal()", True)),
         ("hif_selfcal(pipelinemode='automatic')", ("pipeline", "hif_selfcal()", True)),
@@ -45,9 +45,9 @@ def test_a_script_that_is_supported():
         ("undefined(3)", ("name", "undefined", True)),
         ("import no_such_module", ("import", "import no_such_module", True)),
         ("os.system('python other.py')", ("command", "`python other.py`", True)),
-        ("from casatasks import tclean as t; t()", ("task", "t()", False)),
+        ("from casatasks import deconvolve as t; t()", ("task", "t()", False)),
         ("import casatasks; casatasks.uvcontsub(vis='a')", ("task", "casatasks.uvcontsub()", True)),
-        ("from tclean_cli import tclean_cli as t; t(vis='a')", ("task", "t()", False)),
+        ("from deconvolve_cli import deconvolve_cli as t; t(vis='a')", ("task", "t()", False)),
         ("from taskinit import *; im.open('a')", ("tool", "im.open()", True)),
     ],
 )
@@ -81,9 +81,9 @@ def test_shell_commands_with_what_is_known_of_them():
 
 
 def test_scripts_that_it_runs_are_checked_too(tmp_path):
-    (tmp_path / "inner.py").write_text("print 'a'\ntclean(vis=outer)\n")
+    (tmp_path / "inner.py").write_text("print 'a'\ndeconvolve(vis=outer)\n")
     result = checked("outer = 'a'\nexecfile('inner.py')\nexecfile(x)\nx = 1\n", path=tmp_path / "s.py")
-    assert [(i.file, i.line, i.what) for i in result.unsupported] == [("inner.py", 2, "tclean()")]
+    assert [(i.file, i.line, i.what) for i in result.unsupported] == [("inner.py", 2, "deconvolve()")]
     assert [(c.command, c.note) for c in result.runs] == [
         ("execfile(inner.py)", ""),
         ("execfile(<...>)", "not looked into"),
@@ -92,10 +92,10 @@ def test_scripts_that_it_runs_are_checked_too(tmp_path):
 
 def test_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("s.py").write_text("print 'a'\nos.system('rm -rf x')\ntclean(vis='a')\n")
+    Path("s.py").write_text("print 'a'\nos.system('rm -rf x')\ndeconvolve(vis='a')\n")
     assert command_line(["run", "s.py", "--check"]) == 1
     text = capsys.readouterr().out
-    assert "line    3  tclean(): not available" in text
+    assert "line    3  deconvolve(): not available" in text
     assert "line    2  rm -rf x" in text
     assert command_line(["run", "s.py", "--check", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)

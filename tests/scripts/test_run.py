@@ -220,11 +220,11 @@ def test_modules_of_the_shell_are_those_of_python_2(folder):
 
 
 def test_what_is_not_supported_is_left_out_or_stops(folder):
-    Path("s.py").write_text("tclean(vis='a')\nfor i in [1, 2]: aU.noSuchPlot(i)\nx = imstat('a')\n")
+    Path("s.py").write_text("deconvolve(vis='a')\nfor i in [1, 2]: aU.noSuchPlot(i)\nx = imstat('a')\n")
     result = run("s.py")
     assert result.error == "s.py, line 3: imstat() is not supported, and the script uses its result"
     assert [(o["line"], o["call"]) for o in result.left_out] == [
-        (1, "tclean()"),
+        (1, "deconvolve()"),
         (2, "aU.noSuchPlot()"),
         (2, "aU.noSuchPlot()"),
     ]
@@ -345,3 +345,13 @@ def test_a_process_that_dies_is_told(folder):
     result = run("s.py")
     assert result.exit_code == 1
     assert "SIGSEGV" in result.error
+
+
+def test_the_caches_of_all_compiled_loops_may_be_written():
+    import atacal
+    from atacal.scripts.guard import COMPILED, cache_folders
+
+    package = Path(atacal.__file__).parent
+    rooms = {p.relative_to(package).parts[0] for p in package.rglob("*.py") if "cache=True" in p.read_text()}
+    assert rooms - {"scripts"} == set(COMPILED)
+    assert {str(package / room / "__pycache__") for room in COMPILED} <= set(cache_folders())

@@ -21,6 +21,10 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/stdout", "/d
 _DEVICE_FOLDERS = ("/dev/pts", "/dev/shm", "/dev/fd", "/proc/self/fd")
 
 
+COMPILED = ("apply", "images", "ms", "solve")
+"""Rooms with compiled loops; their caches are beside them."""
+
+
 class Refused(AtacalError, PermissionError):
     """A script would change something outside of its folder, or run a command that cannot be checked."""
 
@@ -212,7 +216,7 @@ def cache_folders() -> Iterable[str]:
 
     package = Path(atacal.__file__).parent
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    yield from (str(package / room / "__pycache__") for room in ("apply", "solve"))
+    yield from (str(package / room / "__pycache__") for room in COMPILED)
     yield from (str(home / name) for name in ("matplotlib", "atacal", "numba", "fissix", "astropy"))
     yield str(Path.home() / ".astropy" / "cache")
     if os.environ.get("NUMBA_CACHE_DIR"):

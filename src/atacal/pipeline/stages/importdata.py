@@ -126,14 +126,14 @@ def _claim(folder: Path, paths: Sequence[Path], names: Sequence[str], overwrite:
 
 
 def import_one(path: str, target: str, options: Mapping[str, Any]) -> str:
-    """Bring one block to its place; return how: ``imported``, ``linked``, ``copied`` or ``in place``."""
+    """Bring one block to its place; return how: ``imported``, ``cloned`` or ``in place``."""
     with at_work(Path(target).parent):
         return _import(path, Path(target).name, options)
 
 
 def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     from atacal.ms._tables import opened
-    from atacal.tasks import fixsyscaltimes, importasdm, initweights
+    from atacal.tasks import fixsyscaltimes, importasdm
 
     here = _is_in(Path(target).parent, Path(path))
     for left in (Path(target), versions_folder(target)) if not here else ():
@@ -146,8 +146,8 @@ def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
         importasdm(asdm=path, vis=target, lazy=False, **options)
         how = "imported"
     else:
-        how = "linked" if clone(path, target) else "copied"
-    initweights(vis=target, wtmode="sigma")  # what `state.restore` brings them back to, to the bit
+        clone(path, target)
+        how = "cloned"  # whether the visibilities are shared depends on the disk, and results must not
     syscal = Path(target) / "SYSCAL"
     if syscal.is_dir():
         with opened(os.fspath(syscal)) as tab:
