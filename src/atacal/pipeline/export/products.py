@@ -68,8 +68,8 @@ class Exported:
 
     Attributes
     ----------
-    products : dict of str to dict
-        ``bytes`` and ``sha256`` of each, by name.
+    products : list of str
+        Their names, but for the pages: whether there are any is no matter of the data.
     missing : list of str
         What there should be and is not, and why.
     applied : dict of str to list of Application
@@ -78,7 +78,7 @@ class Exported:
         By block.
     """
 
-    products: dict[str, dict[str, Any]] = field(default_factory=dict)
+    products: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     applied: dict[str, list[Application]] = field(default_factory=dict)
     flag_versions: dict[str, list[str]] = field(default_factory=dict)
@@ -246,13 +246,12 @@ def _edited(writer: _Writer) -> None:
 
 def _close(writer: _Writer) -> None:
     """Write the digests, and delete what an earlier export has left and this one has not made."""
-    folder, done = writer.wanted.folder, writer.done
+    folder, names = writer.wanted.folder, sorted(set(writer.written))
     path = folder / DIGESTS
     earlier = [line[66:] for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    for name in sorted(set(writer.written)):
-        done.products[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-    write_bytes(path, "".join(f"{one['sha256']}  {name}\n" for name, one in done.products.items()).encode())
+    write_bytes(path, "".join(f"{sha256_of(folder / name)}  {name}\n" for name in names).encode())
     for name in earlier:
         left = folder / name
-        if name not in done.products and left.parent == folder and left.is_file():
+        if name not in names and left.parent == folder and left.is_file():
             left.unlink()
+    writer.done.products = [name for name in names if name != writer.names.weblog]
