@@ -81,7 +81,7 @@ def charts(folder: Path, place: Path, block: str, big: int = 300) -> list[str]:
     image = Matrix(
         {"field": "J1650-2943", "spw": "17"}, np.linspace(5, -5, 40), np.linspace(-5, 5, 40), rng.normal(0, 1, (40, 40))
     )
-    many = [Series({"antenna": a, "spw": "17"}, rng.uniform(0, 500, 8000), rng.normal(1, 0.1, 8000)) for a in ANTENNAS]
+    many = [Series({"antenna": a, "spw": "17"}, rng.uniform(0, 500, 1500), rng.normal(1, 0.1, 1500)) for a in ANTENNAS]
     found = [
         Chart("phase_time", "Phases", Axis("Time", "MJD s", "time"), Axis("Phase", "deg"), [*phases, *flagged],
               lines=[{"axis": "y", "value": 60.0, "label": "limit"}], caption="Jumps are faults."),
@@ -127,7 +127,7 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
              "messages": [{"level": "warning", "text": "PM01 was shadowed", "advice": "look at its position"}],
              "decisions": {"limit": 0.125, "by_spw": {s: {"value": 1.5, "share": 0.0625} for s in SPWS}}} for b in BLOCKS})  # fmt: skip
     place = folder / "stages" / "03-hifa_bandpass"
-    listed = {b: charts(folder, place, b, 2000) for b in BLOCKS}
+    listed = {b: charts(folder, place, b, 1500) for b in BLOCKS}
     put(folder, 3, "hifa_bandpass", "Bandpass",
         {b: {"charts": listed[b], "summary": f"solint {value}", "calls": ["bandpass(vis='x')"], "tables": ["caltables/a.tbl"],
              "scores": [score(value, f"{b}: spw 19 is bad", spw="19"), score(0.1, "does not count", hidden=True)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -113,7 +113,22 @@ def look_first(run: RunData, most: int = 12) -> list[Finding]:
     rest = [m for m in grave if m.text not in said.get((m.stage.number, m.block), "")]
     rest = [m for m in rest if not any(m.text in f.text for f in low if f.stage is m.stage)]
     every = [(f.value, 0, f) for f in low] + [(weight[m.kind], 1, m) for m in rest]
-    return [f for *_, f in sorted(every, key=lambda e: (e[0], e[1], e[2].stage.number, e[2].block, e[2].text))][:most]
+    ordered = [f for *_, f in sorted(every, key=lambda e: (e[0], e[1], e[2].stage.number, e[2].block, e[2].text))]
+    return _across_blocks(ordered)[:most]
+
+
+def _across_blocks(found: Iterable[Finding]) -> list[Finding]:
+    """Join what is said of several blocks in the same words."""
+    out: dict[tuple[Any, ...], Finding] = {}
+    for f in found:
+        bare = f.text.removeprefix(f"{f.block}: ") if f.block else f.text
+        key = (f.stage.number, f.kind, f.value, bare)
+        if key in out:
+            first = out[key]
+            out[key] = replace(first, text=bare, block=f"{first.block}, {f.block}")
+        else:
+            out[key] = f
+    return list(out.values())
 
 
 def part_number(stage: StageResult, block: str) -> int:

@@ -17,7 +17,7 @@ LAST = "hifa_exportdata"
 _SET_COLUMNS = (
     ("session", "session"), ("block", "data set"), ("receivers", "receivers"), ("antennas", "antennas"),
     ("start_mjd_s", "start [UTC]"), ("end_mjd_s", "end [UTC]"), ("on_target_s", "on source [s]"),
-    ("min_m", "baselines [m] from"), ("max_m", "to"), ("rms_m", "rms"), ("size_bytes", "size [MB]"),
+    ("baselines", "baselines [m]"), ("size_bytes", "size [MB]"),
 )  # fmt: skip
 
 
@@ -105,9 +105,8 @@ def _sets(run: RunData) -> tuple[Table, list[str]]:
     blocks = sorted(run.blocks, key=lambda b: (str(holdings(run, b).get("session", "")), b))
     for block in blocks:
         held = holdings(run, block)
-        lengths = dict(held["baselines"]) if isinstance(held.get("baselines"), Mapping) else {}
         antennas = held.get("antennas")
-        row = {**held, **lengths, "block": block, "antennas": len(antennas) if isinstance(antennas, list) else None}
+        row = {**held, "block": block, "antennas": len(antennas) if isinstance(antennas, list) else None}
         rows.append([_set_cell(name, row.get(name)) for name, _ in _SET_COLUMNS])
         pages.append(block_page(run.blocks, block))
     return Table("Sessions and data sets", [title for _, title in _SET_COLUMNS], rows), pages
@@ -116,6 +115,9 @@ def _sets(run: RunData) -> tuple[Table, list[str]]:
 def _set_cell(name: str, value: Any) -> list[Value]:
     if name == "antennas" and value is not None:
         return [Value(str(value))]
+    if name == "baselines" and isinstance(value, Mapping):
+        shortest, longest, rms = (one(value.get(k)) for k in ("min_m", "max_m", "rms_m"))
+        return [shortest, Value(" to "), longest, Value(", rms "), rms]
     return cell(value, name)
 
 

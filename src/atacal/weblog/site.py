@@ -47,6 +47,8 @@ class Site:
     def __init__(self, run: RunData, outdir: Path, kept: Kept | None = None) -> None:
         self.run, self.outdir, self.kept = run, outdir, kept or Kept()
         self.name = run.name
+        projects = {str(run.decisions("hifa_importdata", b).get("project") or "") for b in run.blocks} - {""}
+        self.title = f"{', '.join(sorted(projects))} · {run.name}" if projects else run.name
         self.files: list[str] = []
         self.written = 0
         self.problems: list[str] = []
@@ -196,6 +198,19 @@ class Site:
             if isinstance(fields, dict):
                 by_id = {str(f["id"]): name for name, f in fields.items() if isinstance(f, dict) and "id" in f}
                 out[block] = {i: n for i, n in by_id.items() if i not in fields}
+        return out
+
+    @cached_property
+    def marks(self) -> dict[str, list[dict[str, Any]]]:
+        """Spans of frequency [GHz] in which system temperatures have a target's line, by block: low, high, label."""
+        out: dict[str, list[dict[str, Any]]] = {}
+        for block in self.run.blocks:
+            decided = self.run.decisions("hifa_tsysflagcontamination", block)
+            for found in (f for v in decided.values() if isinstance(v, list) for f in v if isinstance(f, dict)):
+                span = found.get("freq_ghz")
+                if isinstance(span, list) and len(span) == 2:
+                    label = f"Tsys: {found.get('kind', 'line')} of {found.get('field', '?')}"
+                    out.setdefault(block, []).append({"low": span[0], "high": span[1], "label": label})
         return out
 
     def controls(self, charts: list[ChartInfo]) -> dict[str, list[str]]:

@@ -50,8 +50,10 @@
   }
   function grouping(series, single) {
     const names = [...new Set(series.flatMap(function (s) { return Object.keys(s.keys || {}); }))];
-    const distinct = function (key) { return new Set(series.map(function (s) { return (s.keys || {})[key] || ""; })).size; };
-    let varying = names.filter(function (k) { return distinct(k) > 1; });
+    const distinct = function (key, missing) {
+      return new Set(series.map(function (s) { return (s.keys || {})[key] || ""; }).filter(function (v) { return missing || v; })).size;
+    };
+    let varying = names.filter(function (k) { return distinct(k, k === "role" || k === "label") > 1; });
     // what the axis or the labels of the points say already is no reason for a colour
     const said = function (k) { return series.every(function (s) { const v = (s.keys || {})[k], y = s.y[0]; return typeof y === "string" && v && (y === v || y === k + " " + v); }); };
     varying = varying.filter(function (k) { return !(said(k) && varying.length > 1); });
@@ -172,7 +174,7 @@
   function axis(of, colours, category) {
     const title = of.kind === "time" ? (of.label || "Time") + " [UTC]" : of.label + (of.unit ? " [" + of.unit + "]" : "");
     const out = { title: { text: W.escape(title), standoff: 6 }, gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.soft, automargin: true };
-    if (of.kind === "time") { out.type = "date"; out.tickformat = "%H:%M"; out.hoverformat = "%Y-%m-%d %H:%M:%S.%1f"; }
+    if (of.kind === "time") { out.type = "date"; out.tickformatstops = [{ dtickrange: [null, 59999], value: "%H:%M:%S" }, { dtickrange: [60000, null], value: "%H:%M" }]; out.hoverformat = "%Y-%m-%d %H:%M:%S.%1f"; }
     if (of.kind === "log") { out.type = "log"; out.exponentformat = "power"; out.nticks = 8; }
     if (of.kind === "category" || category) { out.type = "category"; }
     return out;
@@ -232,6 +234,7 @@
         layout.margin.r = 54;
       }
     }
+    if (data.x.unit === "GHz") { shade(layout, traces, context.marks); }
     for (const line of data.lines || []) {
       if ((line.axis !== "x" && line.axis !== "y") || data.x.kind === "angle") { continue; }
       const on = line.axis === "y";
@@ -240,6 +243,21 @@
     }
     return { traces: traces, layout: layout, shown: shown, note: note, gl: traces.some(function (t) { return t.type === "scattergl"; }) };
   };
+  function shade(layout, traces, marks) { // lines of targets in system temperatures, on every spectrum of their frequencies
+    let low = Infinity, high = -Infinity;
+    for (const trace of traces) {
+      for (const x of trace.x || []) { if (typeof x === "number") { low = Math.min(low, x); high = Math.max(high, x); } }
+    }
+    const said = new Set();
+    for (const one of marks || []) {
+      if (one.high < low || one.low > high) { continue; }
+      layout.shapes.push({ type: "rect", layer: "below", xref: "x", yref: "paper", x0: one.low, x1: one.high, y0: 0, y1: 1, line: { width: 1, color: MASK }, fillcolor: "rgba(213,94,0,0.3)" });
+      if (!said.has(one.label)) {
+        layout.annotations.push({ text: W.escape(one.label), showarrow: false, xref: "x", yref: "paper", x: one.high, y: 1, xanchor: "left", yanchor: "top", font: { size: 10 } });
+      }
+      said.add(one.label);
+    }
+  }
   function mark(layout, matrix, antenna, colour) { // a frame around the chosen antenna's rows and columns
     for (const [name, values] of [["y", matrix.y], ["x", matrix.x]]) {
       if (typeof values[0] !== "string") { continue; }
