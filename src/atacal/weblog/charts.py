@@ -92,6 +92,9 @@ def convert(
         note = _thin(series)
         pieces = _divided(data, series, matrices)
         keys = _keys([*series, *matrices])
+        antennas = _antennas(data, matrices)
+        if antennas:
+            keys["antenna"] = sorted({*antennas, *keys.get("antenna", [])}, key=natural)
         title, caption = str(data.get("title") or name), str(data.get("caption") or "")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         problem = f"the data of this chart cannot be read: {source}: {error}"
@@ -132,12 +135,17 @@ def _keys(of: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
             value = (item.get("keys") or {}).get(key)
             if value not in (None, ""):
                 found.setdefault(key, set()).add(str(value))
-    for item in of:  # a series of many antennas names them in its columns or axes
-        for axis in ("x", "y"):
-            values = item.get(axis) or []
-            if "z" in item and values and isinstance(values[0], str) and item.get("antennas") == axis:
-                found.setdefault("antenna", set()).update(values)
     return {k: sorted(v, key=natural) for k, v in sorted(found.items())}
+
+
+def _antennas(data: Mapping[str, Any], matrices: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the antennas that the rows or columns of matrices are of."""
+    found: set[str] = set()
+    for axis in ("x", "y"):
+        if str((data.get(axis) or {}).get("label", "")).lower() in ("antenna", "baseline"):
+            for matrix in matrices:
+                found.update(a for v in matrix.get(axis) or [] if isinstance(v, str) for a in v.split("&"))
+    return found
 
 
 def natural(text: str) -> tuple[int, int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from atacal.weblog.read import RunData, StageResult
 
 LEVELS = ("error", "warning", "attention", "info")
 WORDS = {"red": "bad", "yellow": "poor", "blue": "fair", "green": "good", "none": "no score"}
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _SELECTABLE = ("antenna", "spw", "field", "polarisation")
 RED, YELLOW, BLUE = 0.33, 0.66, 0.90
 """Upper ends of the colours (docs/pipeline.md)."""
@@ -35,6 +37,8 @@ class Finding:
         How many like it there are.
     measured : float or None
     unit : str
+    others : tuple of str
+        The texts of all, where there are several.
     """
 
     value: float
@@ -47,6 +51,12 @@ class Finding:
     count: int = 1
     measured: float | None = None
     unit: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What all of those say that are put together here."""
+        return self.others or (self.text,)
 
 
 def band(score: float | None) -> str:
@@ -104,17 +114,36 @@ def messages_of(run: RunData, levels: Iterable[str] = LEVELS) -> list[Finding]:
     return sorted((_joined(g) for g in groups.values()), key=lambda f: (f.value, f.stage.number, f.block, f.text))
 
 
-def look_first(run: RunData, most: int = 12) -> list[Finding]:
-    """Return the few things to look at first: low scores and grave messages, the worst first, none twice."""
-    low = [f for f in scores_of(run) if f.value <= BLUE]
-    grave = messages_of(run, ("error", "warning"))
-    said = {(f.stage.number, f.block): f.text for f in low}
+def look_first(run: RunData, most: int = 12, stages: Iterable[int] | None = None) -> list[Finding]:
+    """Return the few things to look at first: low scores and grave messages, the worst first, none twice.
+
+    Parameters
+    ----------
+    run : RunData
+    most : int
+    stages : iterable of int, optional
+        Only of these.
+    """
+    wanted = {s.number for s in run.stages} if stages is None else set(stages)
+    low = [f for f in scores_of(run) if f.value <= BLUE and f.stage.number in wanted]
+    said: dict[int, str] = {}
+    for f in low:
+        said[f.stage.number] = said.get(f.stage.number, "") + "\n".join(f.texts)
     weight = {"error": 0.0, "warning": 0.6}
-    rest = [m for m in grave if m.text not in said.get((m.stage.number, m.block), "")]
-    rest = [m for m in rest if not any(m.text in f.text for f in low if f.stage is m.stage)]
-    every = [(f.value, 0, f) for f in low] + [(weight[m.kind], 1, m) for m in rest]
+    told = [m for m in messages_of(run, ("error", "warning")) if m.stage.number in wanted]
+    rest = [m for m in told if m.text not in said.get(m.stage.number, "")]
+    every = [(f.value, 0, f) for f in _similar(low)] + [(weight[m.kind], 1, m) for m in _similar(rest)]
     ordered = [f for *_, f in sorted(every, key=lambda e: (e[0], e[1], e[2].stage.number, e[2].block, e[2].text))]
     return _across_blocks(ordered)[:most]
+
+
+def _similar(found: Iterable[Finding]) -> list[Finding]:
+    """Join what is said with other numbers in the same words, under the worst."""
+    groups: dict[tuple[Any, ...], list[Finding]] = {}
+    for f in found:
+        colour = band(f.value) if f.kind == "score" else ""
+        groups.setdefault((f.stage.number, f.block, f.kind, colour, _NUMBER.sub("#", f.text)), []).append(f)
+    return [_joined(g) for g in groups.values()]
 
 
 def _across_blocks(found: Iterable[Finding]) -> list[Finding]:
@@ -137,10 +166,5 @@ def part_number(stage: StageResult, block: str) -> int:
 
 
 def _joined(group: list[Finding]) -> Finding:
-    first = group[0]
-    if len(group) == 1:
-        return first
-    return Finding(
-        first.value, first.kind, first.stage, first.block, first.text, first.advice, first.link, len(group),
-        first.measured, first.unit,
-    )  # fmt: skip
+    texts = tuple(t for f in group for t in f.texts)
+    return replace(group[0], count=sum(f.count for f in group), others=texts) if len(group) > 1 else group[0]

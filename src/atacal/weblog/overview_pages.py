@@ -133,12 +133,10 @@ def _topics(run: RunData) -> list[dict[str, Any]]:
         if not stages:
             continue
         numbers = {s.number for s in stages}
-        low = [f for f in scores_of(run) if f.value <= BLUE and f.stage.number in numbers]
-        told = [f for f in messages_of(run, ("error", "warning")) if f.stage.number in numbers]
         scores = [s.score for s in stages if s.score is not None]
         out.append(
             {"title": title, "anchor": slug(title.lower()), "score": min(scores) if scores else None, "stages": stages,
-             "findings": [*told, *low], "flags": _flag_tables(run) if title == "Flagging" else []}
+             "findings": look_first(run, 20, numbers), "flags": _flag_tables(run) if title == "Flagging" else []}
         )  # fmt: skip
     return out
 

@@ -77,6 +77,7 @@ class Site:
             "bar": lambda s: f"{5 + 95 * min(max(s, 0.0), 1.0):.1f}", "shade": shade,
             "band_words": lambda b: "without score" if b == "none" else findings.WORDS[b],
             "stage_name": self.stage_name,
+            "where": lambda of: ", ".join(f"{k} {v}" for k, v in (of or {}).items() if str(v)),
         }  # fmt: skip
         made.globals["site"] = self
         return made

@@ -37,17 +37,18 @@ def _stage_page(
     site: Site, stage: StageResult, charts: list[ChartInfo], before: StageResult | None, after: StageResult | None
 ) -> None:
     scores, messages = _scores(stage), _messages(stage)
+    counted = [s for s in scores if not s[2].get("hidden")]
+    hidden = [s for s in scores if s[2].get("hidden")]
     content: dict[str, Any] = {
-        "scores": scores, "messages": messages, "charts": charts, "decisions": _decisions(stage),
+        "scores": counted, "hidden": hidden, "messages": messages, "charts": charts, "decisions": _decisions(stage),
         "flags": _flags(stage), "tables": [str(t) for p in stage.parts for t in p.listed("tables")],
         "inputs": _inputs(stage), "calls": _calls(stage), "logs": _logs(site, stage), "files": _files(stage),
     }  # fmt: skip
-    there = {k: bool(content.get("charts" if k == "plots" else k, True)) for k in _SECTIONS}
-    counted = [s for _, _, s in scores if not s.get("hidden")]
+    there = {k: bool(content.get("charts" if k == "plots" else k, True)) for k in _SECTIONS} | {"scores": bool(scores)}
     site.page(
         stage_page(stage.number, stage.task), "stage.html", stage=stage, previous=before, next=after,
         topic=topic_of(stage.task), sections=[(k, t) for k, t in _SECTIONS.items() if there[k]],
-        worst=(counted[0].get("long") or counted[0].get("short")) if counted else "", keys=site.controls(charts),
+        worst=(counted[0][2].get("long") or counted[0][2].get("short")) if counted else "", keys=site.controls(charts),
         chart_index=[c.plain() for c in charts], field_names=site.field_names, **content,
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def _scores(stage: StageResult) -> list[tuple[str, str, Mapping[str, Any]]]:
         for p in stage.parts
         for i, s in enumerate(p.listed("scores"))
     ]
-    return sorted(found, key=lambda f: (bool(f[2].get("hidden")), float(f[2]["value"])))
+    return sorted(found, key=lambda f: float(f[2]["value"]))
 
 
 def _messages(stage: StageResult) -> list[tuple[str, str, Mapping[str, Any]]]:

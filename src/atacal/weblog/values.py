@@ -16,7 +16,7 @@ _SCALED = {"hz": (1e-9, "GHz"), "kms": (1.0, "km/s"), "jy": (1.0, "Jy"), "mjy": 
            "mm": (1.0, "mm"), "um": (1.0, "um"), "s": (1.0, "s"), "k": (1.0, "K"), "deg": (1.0, "deg"),
            "arcsec": (1.0, "arcsec"), "bytes": (1e-6, "MB"), "pc": (1.0, "%"), "hpa": (1.0, "hPa"),
            "rad": (1.0, "rad"), "mhz": (1.0, "MHz"), "ghz": (1.0, "GHz"), "ms": (1.0, "m/s")}  # fmt: skip
-_FIRST = ("", "stage", "task", "cause", "rule", "scan", "antenna", "spw", "name", "field", "from", "to", "intent",
+_FIRST = ("", "of", "stage", "task", "cause", "rule", "scan", "antenna", "spw", "name", "field", "from", "to", "intent",
           "intents", "start_mjd_s", "end_mjd_s", "middle_mjd_s", "value", "limit")  # fmt: skip
 """Columns that come first."""
 _WORDS = {"spw": "spw", "spws": "spws", "ra": "RA", "dec": "Dec", "snr": "S/N", "pwv": "PWV", "uv": "uv",
@@ -84,6 +84,9 @@ def show(title: str, value: Mapping[str, Any], depth: int = 0) -> Shown:
                 out.tables.append(records(label(name), item))
             else:
                 out.facts.append((label(name), cell(item, name)))
+        elif _two_levels(item):
+            rows = [{"": k, "of": j, **row} for k, of in item.items() for j, row in of.items()]
+            out.tables.append(records(label(name), rows))
         elif all(isinstance(row, Mapping) for row in item.values()) and _alike(list(item.values())):
             out.tables.append(records(label(name), [{"": k, **row} for k, row in item.items()]))
         elif not any(isinstance(row, (Mapping, list)) for row in item.values()) and len(item) > 3:
@@ -98,6 +101,17 @@ def show(title: str, value: Mapping[str, Any], depth: int = 0) -> Shown:
 def _add_pairs(out: Shown, name: str, item: Mapping[str, Any]) -> None:
     rows = [[cell(_key(str(k))), cell(v, str(k) if _united(str(k)) else name)] for k, v in item.items()]
     out.tables.append(Table(label(name), ["", "value"], rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)))
+
+
+def _two_levels(item: Mapping[str, Any]) -> bool:
+    """Whether a dictionary holds dictionaries of like dictionaries: flux densities by field and spw."""
+    inner = [row for of in item.values() if isinstance(of, Mapping) for row in of.values()]
+    return (
+        all(isinstance(of, Mapping) for of in item.values())
+        and len(inner) > 0
+        and all(isinstance(row, Mapping) and row for row in inner)
+        and _alike(inner)
+    )
 
 
 def _alike(rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -146,7 +160,7 @@ def label(name: str) -> str:
 
 def cell(value: Any, name: str = "") -> list[Value]:
     """Show a value in a cell; ``name`` tells its unit."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         out: list[Value] = []
         for i, (key, item) in enumerate(value.items()):
             out += [
@@ -154,6 +168,8 @@ def cell(value: Any, name: str = "") -> list[Value]:
                 *cell(item, str(key) if _united(str(key)) else name),
             ]
         return out
+    if isinstance(value, (list, tuple, Mapping)) and not value:
+        return [Value("–")]
     if isinstance(value, (list, tuple)):
         out = []
         for i, item in enumerate(value):

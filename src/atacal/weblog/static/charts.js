@@ -125,7 +125,10 @@
         if (![...select.options].some((o) => o.value === wanted)) { select.add(new Option(wanted + " (not on this page)", wanted)); }
         select.value = wanted;
       }
-      form.querySelector(".shown-count").textContent = count === figures.length ? count + " charts" : count + " of " + figures.length + " charts";
+      form.querySelector(".shown-count").textContent = count === figures.length ? count + " charts" : count ? count + " of " + figures.length + " charts" : "None of " + figures.length + " charts is of what is chosen";
+    }
+    for (const box of document.querySelectorAll("[data-follows]")) { // headings of charts that are all hidden
+      box.hidden = [...box.querySelectorAll("figure.chart")].every((f) => f.hidden);
     }
     settle();
   }

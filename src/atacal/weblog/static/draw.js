@@ -158,7 +158,7 @@
     const label = (data.z && data.z.label) || "value", unit = (data.z && data.z.unit) || "";
     const traces = [{
       type: "heatmap", x: x, y: y, z: z, colorscale: "Cividis", zmin: flat.length ? at(0.005) : 0, zmax: flat.length ? at(0.995) : 1,
-      hoverongaps: false, colorbar: { thickness: 12, title: { text: W.escape(label + (unit ? " [" + unit + "]" : "")), side: "right" } },
+      hoverongaps: false, colorbar: { thickness: 12, title: { text: folded(label + (unit ? " [" + unit + "]" : ""), 34), side: "right", font: { size: 10 } } },
       hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{z}<extra></extra>",
     }];
     if (matrix.flagged && matrix.flagged.some(function (row) { return row.some(Boolean); })) {
@@ -171,9 +171,17 @@
     return traces;
   }
 
+  function folded(text, most) { // in lines of so many letters
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      if (lines[lines.length - 1].length + word.length > most && lines[lines.length - 1]) { lines.push(""); }
+      lines[lines.length - 1] += (lines[lines.length - 1] ? " " : "") + word;
+    }
+    return lines.map(W.escape).join("<br>");
+  }
   function axis(of, colours, category) {
     const title = of.kind === "time" ? (of.label || "Time") + " [UTC]" : of.label + (of.unit ? " [" + of.unit + "]" : "");
-    const out = { title: { text: W.escape(title), standoff: 6 }, gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.soft, automargin: true };
+    const out = { title: { text: folded(title, 48), standoff: 6 }, gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.soft, automargin: true };
     if (of.kind === "time") { out.type = "date"; out.tickformatstops = [{ dtickrange: [null, 59999], value: "%H:%M:%S" }, { dtickrange: [60000, null], value: "%H:%M" }]; out.hoverformat = "%Y-%m-%d %H:%M:%S.%1f"; }
     if (of.kind === "log") { out.type = "log"; out.exponentformat = "power"; out.nticks = 8; }
     if (of.kind === "category" || category) { out.type = "category"; }

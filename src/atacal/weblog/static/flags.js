@@ -52,10 +52,12 @@
     }
   }
   function antenna(data, about) {
+    const first = document.querySelector('form.controls select[name="antenna"] option:nth-child(2)');
+    if (!W.selection.antenna && first) { W.select({ antenna: first.value }, true); }
     const found = document.getElementById("antenna-found"), flags = document.getElementById("antenna-flags");
     W.onSelect(function (selection) {
       const name = selection.antenna || "";
-      document.getElementById("which").textContent = name;
+      document.getElementById("which").textContent = name || "All antennas";
       if (!name) {
         found.replaceChildren(make("p", "Choose an antenna above.", { className: "soft" }));
         flags.replaceChildren();
