@@ -43,6 +43,8 @@ class ChartInfo:
         How the data were thinned.
     problem : str
         Why it cannot be drawn; empty if it can.
+    axes : str
+        What is against what.
     """
 
     id: str
@@ -56,6 +58,7 @@ class ChartInfo:
     keys: dict[str, list[str]]
     note: str = ""
     problem: str = ""
+    axes: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Return what the page's script needs."""
@@ -104,7 +107,9 @@ def convert(
         path = f"{base}.{slug(spw)}.js" if spw else f"{base}.js"
         files[path] = script(ident, spw, piece)
         parts.append({"file": path, "spw": spw})
-    return ChartInfo(ident, name, title, caption, stage, block, source, parts, keys, note), files
+    return ChartInfo(
+        ident, name, title, caption, stage, block, source, parts, keys, note, axes=_axes(data, bool(matrices))
+    ), files
 
 
 def script(ident: str, spw: str, data: Mapping[str, Any]) -> bytes:
@@ -126,6 +131,12 @@ def _read(folder: Path, source: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("it holds no chart")
     return data
+
+
+def _axes(data: Mapping[str, Any], matrices: bool) -> str:
+    """Say what is drawn against what."""
+    x, y = (str((data.get(a) or {}).get("label") or "") for a in ("x", "y"))
+    return f"{y} by {x}" if matrices else f"{y} against {x}" if x and y else ""
 
 
 def _keys(of: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

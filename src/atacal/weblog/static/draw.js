@@ -8,6 +8,7 @@
   const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "star", "pentagon", "hexagon", "bowtie"];
   const KEY_ORDER = ["role", "label", "intent", "polarisation", "spw", "field", "antenna", "scan"];
   const DROP = ["scan", "antenna", "field", "spw", "label", "intent", "polarisation"];
+  const INTENTS = ["TARGET", "PHASE", "BANDPASS", "AMPLITUDE", "CHECK", "WVR", "ATMOSPHERE", "POINTING", "SIDEBAND", "FOCUS"];
   const MOST_GROUPS = 14;
   const GL_POINTS = 4000;
   const MOST_POINTS = 60000; // by the graphics card; without it fewer
@@ -79,7 +80,9 @@
     });
     return base + rows.join("");
   }
-  function style(role, index, colours, lines, ink) {
+  function style(keys, index, colours, ink) {
+    const role = keys.role || "", intent = INTENTS.indexOf(keys.intent || keys.label);
+    if (intent >= 0) { index = intent; } // the same in all charts
     const colour = colours[index % colours.length];
     if (role === "flagged") { return { colour: ink.red, symbol: "x-thin-open", dash: "dot" }; }
     if (role === "limit" || role === "model" || role === "atmosphere") { return { colour: ink.soft, symbol: "line-ew", dash: "dash" }; }
@@ -113,7 +116,7 @@
     for (const members of groups.values()) {
       const keys = members[0].keys || {};
       const role = keys.role || "";
-      const look = style(role, place, colours, true, ink);
+      const look = style(by.includes("intent") || by.includes("label") ? keys : { role: role }, place, colours, ink);
       if (!["flagged", "limit", "model", "atmosphere"].includes(role)) { place += 1; }
       const x = [], y = [], text = [];
       let longest = 0, lines = true;

@@ -47,7 +47,8 @@
         for (const old of at.querySelectorAll(".aimed")) { old.classList.remove("aimed"); }
         td.classList.add("aimed");
         box.replaceChildren(table(cell.antenna + ", " + cell.field + ", spw " + cell.spw, ["stage", "cause", "visibilities", "of", "share"],
-          Object.entries(cell.by).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(cell.total), percent(n, cell.total)])));
+          Object.entries(cell.by).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(cell.total), percent(n, cell.total)])),
+          make("a", cell.antenna + " through all stages: what was said of it, and its charts", { href: "antennas.html" + W.hash({ antenna: cell.antenna, spw: cell.spw, block: data.blocks.length > 1 ? block.block : "" }, "") }));
       });
     }
   }
