@@ -22,6 +22,8 @@ from atacal.pipeline.files import write_bytes
 from atacal.recipe.flux_model import observatory_spectrum
 
 FLUX_FILE = "flux.csv"
+SOURCE_TABLE = "ASDM's Source table"
+"""In comments: where a flux density comes from that can be months old."""
 _COLUMNS = ("ms", "field", "spw", "I", "Q", "U", "V", "spix", "uvmin", "uvmax", "comment")
 Found = tuple[str, str, float | None]
 """Level and text of a message, and a score if there is one."""
@@ -104,7 +106,7 @@ def source_fluxes(vis: Path, facts: Facts, dbservice: bool) -> tuple[list[FluxEn
     entries : list of FluxEntry
         Of every calibrator that something is known of, in each science spw.
     origin : str
-        ``service``, ``Source table`` or ``none``.
+        ``service``, that of the ASDM's Source table, or ``none``.
     messages : list of (level, text, score or None)
     """
     entries: list[FluxEntry] = []
@@ -119,15 +121,6 @@ def source_fluxes(vis: Path, facts: Facts, dbservice: bool) -> tuple[list[FluxEn
         entries += found
         if found:
             origins.add(origin)
-    known = {e.field for e in entries}
-    for field in facts.fields("AMPLITUDE"):
-        name = facts.metadata.fields[field].name
-        if not body_of(name) and field not in known:
-            text = f"the flux density of the flux calibrator {name} is not known: write it into {FLUX_FILE}"
-            messages.append(("warning", text, 0.3))
-        elif field in known and "Source table" in origins:
-            text = f"the flux density of {name} is that of the ASDM's Source table, which can be months old"
-            messages.append(("attention", text, 0.3))
     return entries, " and ".join(sorted(origins)) or "none", messages
 
 
@@ -146,8 +139,8 @@ def _field_fluxes(vis: Path, facts: Facts, field: int, dbservice: bool) -> tuple
     out = []
     for spw in facts.spws:
         flux = float(np.exp(np.interp(np.log(spw.centre_freq_hz), np.log(freqs), np.log(values))))
-        out.append(FluxEntry(ms, field, spw.id, flux, comment=f"# {name}, Source table"))
-    return out, "Source table", said
+        out.append(FluxEntry(ms, field, spw.id, flux, comment=f"# {name}, {SOURCE_TABLE}"))
+    return out, SOURCE_TABLE, said
 
 
 def _service(ms: str, facts: Facts, field: int) -> tuple[list[FluxEntry], str]:

@@ -10,7 +10,7 @@ from atacal.errors import ModelError
 from atacal.flux.ephemeris import body_of
 from atacal.flux.solar_system import STANDARD
 from atacal.pipeline.block import Block
-from atacal.pipeline.flux_file import FLUX_FILE, FluxEntry, known_fluxes
+from atacal.pipeline.flux_file import FLUX_FILE, SOURCE_TABLE, FluxEntry, known_fluxes
 from atacal.pipeline.stage import stage
 
 _REFERENCE, _TRANSFER = "AMPLITUDE", "BANDPASS"
@@ -146,6 +146,11 @@ def _points(
             f"{name}: spws {words} have no flux density",
             field=name,
         )
+    old = [s for s, e in of_spw.items() if SOURCE_TABLE in e.comment]
+    if old and required:
+        text = f"{name}: the flux density is that of the {SOURCE_TABLE}, which can be months old"
+        block.out.say("attention", text, f"put a measured one into {FLUX_FILE} and run again")
+        block.out.score(0.3, "flux_origin", len(old), "spws", "old flux density", text, field=name)
     scale = 1.0
     if normalise and of_spw:
         lowest = min(of_spw.values(), key=lambda e: block.facts.metadata.spws[e.spw].centre_freq_hz)
