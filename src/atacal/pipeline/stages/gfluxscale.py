@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atacal.caltables.disk import read_caltable, write_caltable
-from atacal.errors import ArgumentError, NoSolutions, PipelineError
+from atacal.errors import ArgumentError, NoSolutions
 from atacal.flux.ephemeris import body_of
 from atacal.flux.solar_system import planet
 from atacal.heuristics.amp_gain_outliers import OUTLIER_SIGMA, amplitude_outliers
@@ -77,7 +77,11 @@ def hifa_gfluxscale(
     references = _fields(block, reference, refintent)
     transfers = [f for f in _fields(block, transfer, transintent) if f not in references]
     if not references:
-        raise PipelineError(f"{block.name}: no flux calibrator: no scan has the intent {refintent}")
+        text = f"no scan has the intent {refintent}: amplitudes are relative to the models that there are, or to 1 Jy"
+        block.out.say("warning", text, "name a calibrator of known flux density: hifa_gfluxscale(reference='NAME')")
+        block.out.score(0.0, "flux_calibrators", 0, "", "no flux calibrator", f"{block.name}: {text}")
+        block.out.summary = "no flux calibrator: nothing derived"
+        return
     where = {"antenna": antenna, "uvrange": uvrange}
     if hm_resolvedcals == "automatic":
         where = _resolved(block, references, peak_fraction)
