@@ -19,12 +19,14 @@ from atacal.ms.selected import C_M_S, Selected
 from atacal.ms.selection import select
 from atacal.ms.spectral_frames import FrequencyFrame
 from atacal.ms.stream import Block, stream
+from atacal.threads import IN_FLIGHT
 
 log = logging.getLogger("atacal")
 
 _PARALLEL = (("XX", "YY"), ("RR", "LL"))
 _SAMPLE_BYTES, _ROW_BYTES = 12, 32  # visibility and weight; uvw and frame
-_BATCH_SAMPLES = 1 << 18
+_MOST_SAMPLES, _LEAST_SAMPLES = 1 << 18, 1 << 14
+_WORK_BYTES = 80  # for each sample of a batch that is gridded: complex double values, weights, ducc0's order
 _FRAMES = ("J2000", "ICRS")
 
 
@@ -202,13 +204,16 @@ class _Reader:
     def batches(self) -> Iterator[Batch]:
         columns = ["UVW", "FLAG", "FLAG_ROW", self.spectra or "WEIGHT", *([self.column] if self.column else [])]
         waiting: dict[int, list[Batch]] = {}
-        for block in stream(self.ms, self.selected, columns, made_bytes=16, channels=self.channels):
+        most = max(_LEAST_SAMPLES, min(_MOST_SAMPLES, for_data() // (2 * IN_FLIGHT * _WORK_BYTES)))
+        for block in stream(
+            self.ms, self.selected, columns, made_bytes=16, memory=for_data() // 4, channels=self.channels
+        ):
             part = self._samples(block)
             if part is None:
                 continue
             parts = waiting.setdefault(block.spw, [])
             parts.append(part)
-            if sum(p.weight.size for p in parts) >= _BATCH_SAMPLES:
+            if sum(p.weight.size for p in parts) >= most:
                 yield _together(waiting.pop(block.spw))
         for parts in waiting.values():
             yield _together(parts)
