@@ -58,6 +58,7 @@ def write_sky(
     centre: tuple[float, float] = CENTRE,
     dish_m: float = 12.0,
     autocorr: bool = False,
+    spectrum: bool = False,
 ) -> Path:
     """Write a MeasurementSet of one field and one spw of eight channels; weights are 1/sigma^2 of each correlation.
 
@@ -78,6 +79,7 @@ def write_sky(
         for k in range(nant)
     ]  # fmt: skip
     start = 59000.25 * 86400
+    rising = np.arange(1, 9, dtype=np.float32)[:, None]
     with MSWriter(
         path,
         antennas=antennas,
@@ -87,6 +89,7 @@ def write_sky(
         ddids=[DataDescription(0, 0, 0)],
         states=["OBSERVE_TARGET#ON_SOURCE"],
         observations=[Observation(0, "ALMA", "someone", "", (start, start + 7200))],
+        columns=("DATA", "WEIGHT_SPECTRUM") if spectrum else ("DATA",),
     ) as writer:
         for n in range(ntime):
             true = seen(uvw[n], components, freq)[..., None] * np.ones(len(corrs))
@@ -98,6 +101,7 @@ def write_sky(
             writer.append(
                 ddid=0, time=np.full(len(i), start + 1200.0 * n), antenna1=i, antenna2=j, uvw=uvw[n], data=data,
                 flag=flags, interval=6.0, field=0, scan=1, weight=weight, sigma=(1 / np.sqrt(weight)),
+                **({"WEIGHT_SPECTRUM": weight[:, None] * rising} if spectrum else {}),
             )  # fmt: skip
             if autocorr:
                 k = np.arange(nant)

@@ -174,3 +174,25 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ducc0", None)
     with pytest.raises(ArgumentError, match=r"pip install atacal\[images\]"):
         wgridder()
+
+
+def test_spectra_of_weights_count_where_there_are_some(sky):
+    path = sky([(1.0, 0.0, 0.0)], sigma=0.1, nant=6, ntime=2, spectrum=True)
+    spec = ImageSpec((str(path),), 0.4, (32, 32))
+    with Visibilities(spec) as samples:
+        batch = next(samples.batches())
+    assert batch.weight == pytest.approx(np.tile(200.0 * np.arange(1, 9), (30, 1)), rel=1e-5)
+
+
+def test_an_image_within_little_memory(sky):
+    """Batches get smaller and nothing is kept; the image is the same to rounding."""
+    import atacal
+
+    path = sky([(1.0, 0.8, 0.4)], sigma=0.1, nant=6, ntime=2)
+    spec = ImageSpec((str(path),), 0.4, (32, 32), weighting="briggs")
+    images = []
+    for limit in ("1GB", "300MB"):
+        with atacal.memory_limit(limit), Visibilities(spec) as samples:
+            dirty = Gridder(spec, samples, make_weighting(spec, samples.batches(vis=False))).dirty()
+            images.append(dirty.image)
+    assert images[0] == pytest.approx(images[1], abs=1e-12)
