@@ -161,6 +161,29 @@ class TestWords:
     def test_a_switch_does_not_eat_the_next_file(self, arguments):
         assert arguments("--append", "X.ms") == {"append": True, "vis": "X.ms"}
 
+    def test_all_words_go_to_the_only_parameter_without_a_name_if_it_takes_a_list(self, add_task, capsys):
+        def whole(vis: list[str] | str, outdir: str = "") -> dict:
+            """Do all.
+
+            Parameters
+            ----------
+            vis : list of str
+                The data.
+            outdir : str
+                Where.
+            """
+            return {"vis": vis, "outdir": outdir}
+
+        add_task(whole, "whole")
+        for words, expected in [
+            ("X.ms", "X.ms"), ("X.ms Y.ms Z", ["X.ms", "Y.ms", "Z"]), ("X.ms,Y.ms", ["X.ms", "Y.ms"]),
+            ("--vis X.ms --vis Y.ms", ["X.ms", "Y.ms"]),
+        ]:  # fmt: skip
+            assert cli.run(["whole", *words.split(), "--outdir", "R", "--json"]) == 0
+            assert json.loads(capsys.readouterr().out) == {"vis": expected, "outdir": "R"}
+        assert cli.run(["whole", "X.ms", "--vis", "Y.ms"]) == 2
+        assert "vis is given twice: 'X.ms' and 'Y.ms'" in capsys.readouterr().err
+
     def test_after_two_dashes_all_is_positional(self, arguments):
         assert arguments("--", "--append") == {"vis": "--append"}
 

@@ -93,7 +93,7 @@ class CasaTask:
             given[name] = value
         for name in [n for n in given if n not in self.parameters]:
             self._drop(name, given.pop(name))
-        missing = [n for n, p in self.parameters.items() if p.default is p.empty and n not in given and _named(p)]
+        missing = [n for n, p in self.parameters.items() if p.default is p.empty and n not in given and is_named(p)]
         if missing:
             raise ArgumentError(f"{self.__name__}() needs {', '.join(missing)}")
         return {n: self.adapted(n, v) for n, v in given.items()}
@@ -160,7 +160,8 @@ class CasaTask:
             log.info("##########################################")
 
 
-def _named(parameter: inspect.Parameter) -> bool:
+def is_named(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is one of its own, not ``*args`` or ``**given``."""
     return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 
 

@@ -12,7 +12,7 @@ from atacal.scripts._inspected import Made, choices_of, dotted_name, issue_kind
 from atacal.scripts._layout import SHELL_CALL
 from atacal.scripts._static import LONGEST, UNKNOWN, called, is_known, method_called
 from atacal.scripts.casa_names import LEFT_OUT
-from atacal.scripts.casa_task import CasaTask
+from atacal.scripts.casa_task import CasaTask, is_named
 from atacal.scripts.check import Command
 from atacal.scripts.missing import Missing, Partial
 from atacal.scripts.namespace import Names
@@ -129,7 +129,7 @@ class Inspector(Follower):
                 possible = ", ".join(choices)
                 text = f"is not available; possible are {possible}"
                 self._issue(line, "value", f"{task.__name__}({name}={value!r})", text, stops=True)
-        missing = [n for n, p in task.parameters.items() if p.default is p.empty and n not in values]
+        missing = [n for n, p in task.parameters.items() if p.default is p.empty and n not in values and is_named(p)]
         # without arguments the values are those of the script's variables
         if missing and values and not open_ended:
             self._issue(line, "parameter", f"{task.__name__}()", f"needs {', '.join(missing)}", stops=True)

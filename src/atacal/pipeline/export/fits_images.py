@@ -10,6 +10,7 @@ from atacal.errors import ArgumentError
 
 INTENTS = {
     "BANDPASS": "bp", "AMPLITUDE": "flux", "PHASE": "ph", "CHECK": "chk", "POLARIZATION": "pol", "TARGET": "sci",
+    "DIFFGAINREF": "dgr", "DIFFGAINSRC": "dgs",
 }  # fmt: skip
 """Intents, and how the names of images spell them: ``J1337-1257_bp``."""
 _KINDS = ("image", "image.pbcor", "pb", "mask")
