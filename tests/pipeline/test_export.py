@@ -310,6 +310,25 @@ def test_a_second_export_replaces_the_first(calibrated, tmp_path, raw_block):
     assert "imaging_products_only=True" in (folder / "products" / "casa_pipescript.py").read_text()
 
 
+def test_pages_are_packed_where_there_are_any(raw_block, tmp_path):
+    results = []
+    for name, pages in (("with", True), ("without", False)):
+        folder = tmp_path / name
+        with Run(folder) as run:
+            run.call("hifa_importdata", {"vis": [str(raw_block)]})
+            if pages:
+                (folder / "weblog").mkdir()
+                (folder / "weblog" / "index.html").write_text("<p>pages")
+            run.call("hifa_exportdata", {})
+        manifest = (folder / "products" / "unknown.hifa_cal.pipeline_manifest.xml").read_text()
+        assert ('<weblog name="weblog.tgz"' in manifest) is pages
+        assert (folder / "products" / "weblog.tgz").is_file() is pages
+        results.append(result_of(folder))
+    with tarfile.open(tmp_path / "with" / "products" / "weblog.tgz") as tar:
+        assert tar.getnames() == ["weblog", "weblog/index.html"]
+    assert results[0] == results[1]
+
+
 def test_measurement_sets_are_exported_in_the_place_of_tables(raw_block, tmp_path, calibrated):
     folder = made(tmp_path / "run", [raw_block], exportmses=True, products_dir="delivery")
     assert (folder / "delivery" / f"{raw_block.name}.tgz").is_file()

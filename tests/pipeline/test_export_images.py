@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from atacal.errors import ArgumentError
+from atacal.pipeline.export.aqua import aqua_report
 from atacal.pipeline.export.fits_images import INTENTS, find_images, is_calibrator, product_name
+from atacal.pipeline.export.kept import Kept
+from atacal.pipeline.files import write_json
 from atacal.pipeline.stages.makeimlist import KINDS
 
 
@@ -57,3 +61,23 @@ def test_images_are_chosen_by_intent_and_by_name(images):
     with pytest.raises(ArgumentError, match="there is no image Y"):
         find_images(images, targets=["Y"])
     assert find_images(images / "none") == {}
+
+
+def test_the_aqua_report_has_the_noise_of_each_image(begun_copy):
+    """With the numbers of a stage that has made an image."""
+    image = {
+        "source": "J1", "intent": "PHASE", "spw": "13,15", "dish_m": 12.0, "cell_arcsec": 0.1, "robust": 0.5,
+        "beam_major_arcsec": 0.6, "beam_minor_arcsec": 0.4, "beam_pa_deg": -20.0, "rms_jy": 2.5e-4,
+    }  # fmt: skip
+    failed = {"source": "J2", "spw": "13", "failed": "no data"}
+    outcome = {"summary": "", "scores": [], "messages": [], "sets": {}, "decisions": {"images": [image, failed]}}
+    result = {"number": 6, "task": "hif_makeimages", "score": 0.9, "title": "x", "blocks": {}, "run": outcome}
+    folder = begun_copy / "stages" / "06-hif_makeimages"
+    folder.mkdir()
+    write_json(folder / "result.json", result)
+    kept = Kept(begun_copy, 7)
+    (one,) = ElementTree.fromstring(aqua_report(kept)).findall(".//ImageSensitivity/ImageSensitivities/Sensitivity")
+    widths = [kept.description(kept.blocks[0])["science_spws"][s]["width_hz"] for s in ("13", "15")]
+    assert float(one.get("BandwidthHz", "")) == pytest.approx(sum(widths))
+    assert (one.get("Field"), one.get("MsSpwId"), one.get("Array")) == ("J1", "13,15", "12m")
+    assert float(one.get("SensitivityJyPerBeam", "")) == 2.5e-4

@@ -77,8 +77,10 @@ def h_init(
 
     Parameters
     ----------
-    loglevel, plotlevel, weblog, processing_intents
+    loglevel, plotlevel, processing_intents
         Accepted; they mean nothing here.
+    weblog : bool
+        Keep pages to look at up with the run, in ``weblog``.
     folder : str
         The run directory; the current one by default.
     recipe : {'today', 'cycle4'}
@@ -89,7 +91,7 @@ def h_init(
     global _current
     if _current is not None:
         _current.close()
-    _current = Run(folder or os.getcwd(), recipe=recipe_of(recipe), **options)
+    _current = Run(folder or os.getcwd(), recipe=recipe_of(recipe), weblog=weblog, **options)
     return Context(_current)
 
 

@@ -15,6 +15,8 @@ from atacal.pipeline.export.kept import Kept, Result
 from atacal.pipeline.export.xml_text import UNDEFINED, xml_text
 from atacal.pipeline.topics import TOPICS, topic_of, topic_scores
 
+_TWELVE_METRES = 11.0
+
 
 def aqua_report(kept: Kept) -> str:
     """Write a run's report.
@@ -96,6 +98,8 @@ def _topics(kept: Kept) -> Element:
         elif topic == "Calibration":
             done = [r for r in mine if r["task"] == "hifa_gfluxscale"]
             _add_fluxes(element, "hifa_gfluxscale", _number(done[-1]["score"] if done else None), derived_fluxes(kept))
+        elif topic == "Imaging":
+            _add_sensitivities(element, kept, [r for r in mine if r["task"] == "hif_makeimages"])
     return root
 
 
@@ -109,6 +113,36 @@ def _add_fluxes(topic: Element, origin: str, score: str, fluxes: Sequence[Flux])
             ErrorJy=f"{flux.error_jy:.6f}" if flux.error_jy else "", Asdm=flux.block.removesuffix(".ms"),
             Field=flux.field, FrequencyGHz=f"{flux.freq_hz / 1e9:.6f}",
         )  # fmt: skip
+
+
+def _add_sensitivities(topic: Element, kept: Kept, results: Sequence[Result]) -> None:
+    """Add what is reached in each image: the noise that was measured in it."""
+    images = [(r, [i for i in r["run"]["decisions"].get("images", []) if "failed" not in i]) for r in results]
+    group = SubElement(topic, "ImageSensitivity") if any(made for _, made in images) else topic
+    for result, made in images:
+        if not made:
+            continue
+        one = SubElement(
+            group, "ImageSensitivities", Origin=result["task"], Number=str(result["number"]),
+            Score=_number(result["score"]),
+        )  # fmt: skip
+        for image in made:
+            width = _number(_width_hz(kept, image["spw"]))
+            cell = _number(image["cell_arcsec"])
+            SubElement(
+                one, "Sensitivity", Array="7m" if image["dish_m"] < _TWELVE_METRES else "12m", BandwidthHz=width,
+                EffectiveBandwidthHz=width, BeamMajArcsec=_number(image["beam_major_arcsec"]),
+                BeamMinArcsec=_number(image["beam_minor_arcsec"]), BeamPosAngDeg=_number(image["beam_pa_deg"]),
+                BwMode="mfs", CellXArcsec=cell, CellYArcsec=cell, Field=image["source"],
+                Robust=_number(image["robust"]), UVTaper="", SensitivityJyPerBeam=_number(image["rms_jy"]),
+                MsSpwId=image["spw"],
+            )  # fmt: skip
+
+
+def _width_hz(kept: Kept, spws: str) -> float | None:
+    about: dict[str, Any] = next((kept.description(name).get("science_spws", {}) for name in kept.blocks), {})
+    widths = [about[s]["width_hz"] for s in spws.split(",") if s in about]
+    return float(sum(widths)) if widths else None
 
 
 def _number(value: float | None) -> str:
