@@ -117,7 +117,8 @@ class Block:
     def solve(
         self, task: str, caltable: str, *, intents: Sequence[str], spws: Sequence[int] | None = None,
         fields: Sequence[int] | None = None, terms: Iterable[str] | None = None, extra: Sequence[Applied] = (),
-        channels: Mapping[int, str] | None = None, append: bool = False, **given: Any,
+        scans: Sequence[int] | None = None, channels: Mapping[int, str] | None = None, append: bool = False,
+        **given: Any,
     ) -> list[Unit]:  # fmt: skip
         """Solve on the data of some intents, with the registered tables of some terms applied on the fly.
 
@@ -131,7 +132,7 @@ class Block:
         intents : sequence of str
         spws : sequence of int, optional
             The science spws by default.
-        fields : sequence of int, optional
+        fields, scans : sequence of int, optional
             Only these.
         terms : iterable of str, optional
             Terms to apply; all by default.
@@ -153,8 +154,9 @@ class Block:
         if terms is not None:
             terms = {*terms, *(e.term for e in extra)}
         units = library.units(
-            self.facts, intents, self.facts.science_spws if spws is None else spws, fields=fields, terms=terms
-        )
+            self.facts, intents, self.facts.science_spws if spws is None else spws, fields=fields, scans=scans,
+            terms=terms,
+        )  # fmt: skip
         for i, unit in enumerate(units):
             where = unit.selection()
             if channels:

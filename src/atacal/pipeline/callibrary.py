@@ -16,8 +16,8 @@ class Applied:
     Attributes
     ----------
     term : str
-        Which factor of the calibration it is: tsys, antpos, wvr, bandpass, offset, phase, amp, diffgain. Of two of the
-        same term that concern the same data the later one counts.
+        Which factor of the calibration it is: tsys, antpos, wvr, bandpass, offset, phase, amp, diffgain,
+        diffgain_amp. Of two of the same term that concern the same data the later one counts.
     gaintable : str
         Its path, relative to the run directory.
     gainfield, interp : str
@@ -100,7 +100,7 @@ class CalLibrary:
 
     def units(
         self, facts: Facts, intents: Sequence[str], spws: Sequence[int], *,
-        fields: Sequence[int] | None = None, terms: Iterable[str] | None = None,
+        fields: Sequence[int] | None = None, scans: Sequence[int] | None = None, terms: Iterable[str] | None = None,
     ) -> list[Unit]:  # fmt: skip
         """Divide the science data of some intents and spws into units.
 
@@ -110,7 +110,7 @@ class CalLibrary:
         intents : sequence of str
             Empty for all.
         spws : sequence of int
-        fields : sequence of int, optional
+        fields, scans : sequence of int, optional
             Only these.
         terms : iterable of str, optional
             Tables of these terms only; all by default, none if empty.
@@ -123,6 +123,8 @@ class CalLibrary:
         terms = None if terms is None else set(terms)
         cells: dict[tuple[int, tuple[Applied, ...]], dict[int, set[int]]] = {}
         for scan in facts.science_scans(*intents):
+            if scans is not None and scan.number not in scans:
+                continue
             for f in scan.fields:
                 if fields is not None and f not in fields:
                     continue
@@ -133,9 +135,9 @@ class CalLibrary:
         found: list[Unit] = []
         for (f, stack), of_spw in cells.items():
             by_scans: dict[tuple[int, ...], list[int]] = {}
-            for spw, scans in of_spw.items():
-                by_scans.setdefault(tuple(sorted(scans)), []).append(spw)
-            found += [Unit((f,), scans, tuple(sorted(s)), stack) for scans, s in by_scans.items()]
+            for spw, numbers in of_spw.items():
+                by_scans.setdefault(tuple(sorted(numbers)), []).append(spw)
+            found += [Unit((f,), seen, tuple(sorted(s)), stack) for seen, s in by_scans.items()]
         return _joined(found, facts)
 
 

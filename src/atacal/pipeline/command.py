@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from atacal.errors import ArgumentError
 from atacal.pipeline.files import write_bytes
-from atacal.pipeline.recipes import RECIPES, recipe_of
+from atacal.pipeline.recipes import RECIPES, calls_for, recipe_of
 from atacal.pipeline.run import Run
 from atacal.pipeline.watch import JsonLines, Terminal, Watcher
 from atacal.progress import is_quiet
@@ -119,20 +120,22 @@ def pipeline(
     if not given:
         raise ArgumentError("vis is empty; it must name ASDMs or raw MeasurementSets")
     chosen = recipe_of(recipe)
-    calls = _until(list(RECIPES[chosen]), stages)
+    _check_last(stages, [RECIPES[chosen], calls_for(chosen, ["B2B"])])
     folder = Path(outdir or f"{_stem(given[0])}.pipeline")
     edited = _edited(files)
-    watcher = _watcher(len(calls))
+    watcher = _watcher(len(RECIPES[chosen]))
     with Run(
         folder, recipe=chosen, workers=workers or None, cluster=cluster, watcher=watcher, weblog=weblog
     ) as run:  # fmt: skip
         for path, name in edited:
             write_bytes(run.folder / name, path.read_bytes())
-        for task, parameters in calls:
-            first = (
-                {"vis": given, "session": session or (), "dbservice": dbservice} if task == "hifa_importdata" else {}
-            )
-            run.call(task, {**first, **parameters})
+        task, parameters = RECIPES[chosen][0]
+        run.call(task, {"vis": given, "session": session or (), "dbservice": dbservice, **parameters})
+        # what the blocks are decides about the rest
+        calls = _until(list(calls_for(chosen, (b.get("mode", "") for b in run.blocks.values()))), stages)
+        watcher.expect(len(calls))
+        for task, parameters in calls[1:]:
+            run.call(task, parameters)
         run.watcher.close()
         if run.pages and not run.pages.page:  # every stage was kept
             run.pages.update()
@@ -182,6 +185,15 @@ def _edited(files: list[str] | str) -> list[tuple[Path, str]]:
             raise ArgumentError(f"files: there is no {path}")
         out.append((path, table or path.name))
     return out
+
+
+def _check_last(last: str, recipes: Sequence[Sequence[tuple[str, dict[str, Any]]]]) -> None:
+    """Refuse, before anything is done, a last stage that no recipe has."""
+    for calls in recipes[:-1]:
+        with suppress(ArgumentError):
+            _until(list(calls), last)
+            return
+    _until(list(recipes[-1]), last)
 
 
 def _until(calls: list[tuple[str, dict[str, Any]]], last: str) -> list[tuple[str, dict[str, Any]]]:

@@ -26,7 +26,8 @@ def score_stability(block: Block) -> None:
 
 def _assess(block: Block, path: str) -> None:
     table, facts = read_caltable(block.path(path)), block.facts
-    spw = max(table.solutions, key=lambda s: (float(np.abs(facts.metadata.spws[s].chan_width_hz).sum()), -s))
+    observed = [s for s in table.solutions if s in facts.spws_of("TARGET")] or list(table.solutions)
+    spw = max(observed, key=lambda s: (float(np.abs(facts.metadata.spws[s].chan_width_hz).sum()), -s))
     one = table.solutions[spw]
     scan = int(one.scan[0])
     mine = one.scan == scan

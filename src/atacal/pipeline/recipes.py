@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from atacal.errors import ArgumentError
@@ -62,7 +63,24 @@ CYCLE4: tuple[Call, ...] = (
 )
 """The nineteen stages of Cycle 4 (procedure_hifacal), and the export."""
 
+_DIFFGAIN_INTENTS = "PHASE,BANDPASS,AMPLITUDE,DIFFGAINREF,DIFFGAINSRC"
+
+DIFFGAIN: tuple[Call, ...] = tuple(
+    one
+    for task, given in TODAY
+    for one in (
+        *([("hifa_diffgaincal", {})] if task == "hifa_timegaincal" else []),
+        (task, {**given, "intent": _DIFFGAIN_INTENTS} if given.get("intent", "").startswith("PHASE") else given),
+    )
+)
+"""The order of procedure_hifa_cal_diffgain: for blocks whose phase calibrator has other spws than the target."""
+
 RECIPES: dict[Recipe, tuple[Call, ...]] = {"today": TODAY, "cycle4": CYCLE4}
+
+
+def calls_for(recipe: Recipe, modes: Iterable[str]) -> tuple[Call, ...]:
+    """Return the stages of a recipe for blocks of some modes (BWSW, B2B, or empty)."""
+    return DIFFGAIN if recipe == "today" and any(modes) else RECIPES[recipe]
 
 
 def recipe_of(name: str) -> Recipe:

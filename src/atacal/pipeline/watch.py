@@ -13,6 +13,9 @@ from atacal.heuristics.scores import colour
 class Watcher:
     """Is told of everything and says nothing."""
 
+    def expect(self, count: int) -> None:
+        """Take note of how many stages there will be."""
+
     def kept(self, result: Mapping[str, Any]) -> None:
         """Take note of a stage whose result is taken as it is."""
 
@@ -69,6 +72,9 @@ class Terminal(Watcher):
 
         self.count, self.console = count, Console(file=stream or sys.stderr, highlight=False)
         self._status: Any = None
+
+    def expect(self, count: int) -> None:
+        self.count = count
 
     def _line(self, result: Mapping[str, Any], seconds: str) -> None:
         from rich.text import Text

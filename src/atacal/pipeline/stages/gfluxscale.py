@@ -17,6 +17,7 @@ from atacal.heuristics.resolved import PEAK_FRACTION, antennas_within, longest_b
 from atacal.pipeline.block import Block
 from atacal.pipeline.calibrated import mean_fluxes
 from atacal.pipeline.callibrary import Applied
+from atacal.pipeline.flux_bridge import bridge, unlit_spws
 from atacal.pipeline.flux_report import report_fluxes
 from atacal.pipeline.phase_solves import decision_for, solve_phases
 from atacal.pipeline.stage import stage
@@ -107,10 +108,16 @@ def hifa_gfluxscale(
         transfer=[str(f) for f in transfers], refspwmap=mapped,
     )  # fmt: skip
     block.out.tables.append(flux_table)
-    derived = _derived(block, result, transfers)
+    unlit = unlit_spws(block, references) if mapped == [-1] else ()
+    derived = _derived(block, result, transfers, unlit)
+    over = bridge(block, unlit, table, derived, transfers, _model_jy) if unlit else None
     _set_models(block, derived)
     amplitudes = [Applied("amp", flux_table, interp="nearest", field=str(f), gainfield=str(f)) for f in transfers]
+    if over is not None:
+        amplitudes += over.amplitudes([f for f in transfers if f != over.field])
     means = mean_fluxes(block, transintent.split(","), transfers, [*phases, *amplitudes])
+    if over is not None:
+        means = over.scaled(means)
     report_fluxes(block, derived, means, transfers, reffile)
 
 
@@ -243,7 +250,9 @@ def _model_jy(block: Block, field: int, spw: int) -> float:
     return value
 
 
-def _derived(block: Block, result: Mapping[str, Any], transfers: Sequence[int]) -> dict[int, dict[int, dict[str, Any]]]:
+def _derived(
+    block: Block, result: Mapping[str, Any], transfers: Sequence[int], unlit: Sequence[int]
+) -> dict[int, dict[int, dict[str, Any]]]:
     """Read fluxscale's result; spws without a value take that of the fitted spectrum.
 
     fluxscale takes the models of the transfer fields to be 1 Jy; those of bandpass calibrators can be others.
@@ -252,7 +261,7 @@ def _derived(block: Block, result: Mapping[str, Any], transfers: Sequence[int]) 
     for field in transfers:
         found = result.get(str(field), {})
         there = {s for c in block.facts.science_scans() if field in c.fields for s in c.spws}
-        spws = [s for s in block.facts.science_spws if s in there]
+        spws = [s for s in block.facts.science_spws if s in there and s not in unlit]
         measured: dict[int, dict[str, Any]] = {}
         for spw in spws:
             one = found.get(str(spw))

@@ -288,6 +288,13 @@ def _score(whole: Whole) -> None:
         )
         if missing:
             block.out.say("warning", text, "check whether the block is whole; the stages say what they do without")
+        block.set("mode", block.facts.mode)
+        if block.facts.mode and block.cycle4:
+            block.out.say(
+                "warning",
+                f"{block.name} is a switched block: Cycle 4 knew no differential gains and cannot calibrate it",
+                "take today's recipe",
+            )
         if block.facts.mode:
             words = {"BWSW": "bandwidth switching", "B2B": "band to band"}[block.facts.mode]
             block.out.score(

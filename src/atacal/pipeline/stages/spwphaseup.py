@@ -23,6 +23,7 @@ from atacal.pipeline.callibrary import Applied
 from atacal.pipeline.expected import Expected, expected_snr, usable_spws, windows_of
 from atacal.pipeline.phase_solves import SPW_MAPS, FieldDecision, median_snr, solve_phases
 from atacal.pipeline.phase_stability import score_stability
+from atacal.pipeline.setups import REFERENCE, SIGNAL
 from atacal.pipeline.solution_charts import gain_charts
 from atacal.pipeline.stage import stage
 from atacal.solve.intervals import parse_solint
@@ -174,15 +175,17 @@ def phase_calibrators(block: Block) -> dict[int, int]:
 
 def _decide(block: Block, number: int, intent: str, spws: Sequence[int], wanted: Wanted) -> FieldDecision:
     """Decide how a calibrator's phases are solved, by the signal to noise that is measured, or expected."""
-    usable = usable_spws(block, number, intent, spws)
+    intents = _together(block, number, intent)
+    of_intent = {i: usable_spws(block, number, i, spws) for i in intents}
+    usable = sorted({s for found in of_intent.values() for s in found})
     name = _name(block, number)
     if not usable:
         block.out.say("warning", f"all data of {name} are flagged", "see which stage flagged them")
         return FieldDecision(number, intent, (), PhaseDecision(reason="all data are flagged"))
-    expected = expected_snr(block, number, intent, usable)
+    expected = {s: e for i, some in of_intent.items() for s, e in expected_snr(block, number, i, some).items()}
     weak = intent in WEAK_INTENTS
     catalogue = {s: (e.snr_scan if weak else e.snr_integration) for s, e in expected.items()}
-    measured = _measured(block, number, intent, usable) if _needs_measurement(block, wanted, catalogue) else {}
+    measured = _measured(block, number, intents, usable) if _needs_measurement(block, wanted, catalogue) else {}
     snrs = dict(measured)
     for s, value in catalogue.items():
         if s not in snrs and math.isfinite(value):
@@ -201,6 +204,13 @@ def _decide(block: Block, number: int, intent: str, spws: Sequence[int], wanted:
     return FieldDecision(number, intent, tuple(usable), decision)
 
 
+def _together(block: Block, number: int, intent: str) -> list[str]:
+    """Return the intents whose data a decision is for: the differential gain calibrator's in both setups."""
+    if intent != SIGNAL or REFERENCE not in block.facts.intents_of(number):
+        return [intent]
+    return [SIGNAL, REFERENCE]
+
+
 def _needs_measurement(block: Block, wanted: Wanted, catalogue: Mapping[int, float]) -> bool:
     """Whether gains are solved to see their signal to noise; Cycle 4 does so only where nothing is expected."""
     if wanted.mode in ("simple", "default"):
@@ -208,13 +218,13 @@ def _needs_measurement(block: Block, wanted: Wanted, catalogue: Mapping[int, flo
     return not block.cycle4 or not any(math.isfinite(v) for v in catalogue.values())
 
 
-def _measured(block: Block, number: int, intent: str, usable: Sequence[int]) -> dict[int, float]:
+def _measured(block: Block, number: int, intents: Sequence[str], usable: Sequence[int]) -> dict[int, float]:
     """Solve a calibrator's phases and return the median signal to noise of every spw."""
     table = block.caltable(f"snr.field{number}.gpcal")
     try:
         units = block.solve(
-            "gaincal", table, intents=[intent], fields=[number], spws=usable, calmode="p", gaintype="G", minsnr=2.0,
-            solint="inf" if intent in WEAK_INTENTS else "int",
+            "gaincal", table, intents=intents, fields=[number], spws=usable, calmode="p", gaintype="G", minsnr=2.0,
+            solint="inf" if intents[0] in WEAK_INTENTS else "int",
         )  # fmt: skip
     except NoSolutions:
         return dict.fromkeys(usable, 0.0)
@@ -264,7 +274,8 @@ def _achieved(block: Block, decided: Sequence[FieldDecision]) -> None:
             continue
         name, weak = _name(block, d.field), d.intent in WEAK_INTENTS
         solved = solve_phases(
-            block, f"achieved.field{d.field}.gpcal", d.decision, intents=[d.intent], fields=[d.field],
+            block, f"achieved.field{d.field}.gpcal", d.decision, intents=_together(block, d.field, d.intent),
+            fields=[d.field],
             usable=d.usable, solint="inf" if weak else "", minsnr=3.0, minblperant=4,
         )  # fmt: skip
         found: dict[int, float] = {}

@@ -15,8 +15,10 @@ from atacal.heuristics.gain_scores import offset_scores, score_step_path, score_
 from atacal.heuristics.spw_maps import combined_map
 from atacal.pipeline.block import Block
 from atacal.pipeline.callibrary import Applied
+from atacal.pipeline.diffgain import across_setups, require_offsets
 from atacal.pipeline.expected import windows_of
 from atacal.pipeline.phase_solves import FieldDecision, decision_for, forced_combination, solve_phases
+from atacal.pipeline.setups import setups_of
 from atacal.pipeline.solution_charts import gain_charts
 from atacal.pipeline.stage import stage
 
@@ -64,13 +66,17 @@ def hifa_timegaincal(
     """
     if refant:
         block.set("refants", [w.strip() for w in refant.split(",") if w.strip()])
+    setups = setups_of(block.facts)
+    if setups is not None:
+        require_offsets(block)
     chosen = [int(f) for f in field.split(",")] if field else block.facts.fields(*_CALIBRATORS)
     decided = _decided(block, chosen, spw)
     if not any(d.usable for d in decided):
         raise PipelineError(f"{block.name}: there is no calibrator with unflagged data")
     how: dict[str, Any] = {
         "minblperant": minblperant, "refantmode": refantmode, "solnorm": solnorm,
-        "terms": {e.term for e in block.library.entries} - {"phase", "amp"},  # those that this stage makes
+        # without those that this stage makes, and what is for targets
+        "terms": {e.term for e in block.library.entries} - {"phase", "amp", "diffgain", "diffgain_amp"},
     }  # fmt: skip
     if smodel:
         how["smodel"] = list(smodel)
@@ -84,6 +90,8 @@ def hifa_timegaincal(
     fields = [d.field for d in decided if d.usable]
     table = _amplitudes(block, fields, short, targetsolint, how)
     block.register(*own, *transfer, *_apply_amplitudes(block, table, fields, phase_fields, pairs))
+    if setups is not None:
+        block.register(*across_setups(block, setups, table, pairs))
     _diagnose(block, fields, phase_fields, short, how)
     _chart_gains(block, transfer, short, table)
     _score_solutions(block, decided, table)

@@ -10,6 +10,7 @@ from atacal.caltables.tsys_map import map_tsys_spws
 from atacal.ms._tables import opened
 from atacal.pipeline.block import Block
 from atacal.pipeline.callibrary import Applied
+from atacal.pipeline.setups import by_setup
 from atacal.pipeline.stage import stage
 from atacal.recipe.roles import Roles
 from atacal.recipe.tsys_fields import tsys_fields
@@ -43,8 +44,11 @@ def h_tsyscal(block: Block, chantol: int = 1) -> None:
     block.out.score(share, "unmapped_spws", len(unmapped), "spws", "Tsys mapping", f"{block.name}: {words}")
     if unmapped:
         block.out.say("warning", words, "they are calibrated without; chantol widens the search")
-    fields = _fields(block, table, [found.spwmap[s] for s in mapped]) if mapped else {}
-    _register(block, name, fields, found.spwmap, mapped)
+    fields: dict[int, int] = {}
+    for group in by_setup(facts, mapped):  # what was observed in other bands has its own
+        chosen = _fields(block, table, group, [found.spwmap[s] for s in group])
+        _register(block, name, chosen, found.spwmap, group)
+        fields |= chosen
     names = meta.field_names()
     block.set("tsys", {"table": name, "spwmap": {str(s): int(found.spwmap[s]) for s in mapped}})
     block.out.decisions |= {
@@ -63,7 +67,8 @@ def _rows(block: Block) -> int:
         return int(tab.nrows())
 
 
-def _fields(block: Block, table: CalTable, needed: list[int]) -> dict[int, int]:
+def _fields(block: Block, table: CalTable, spws: list[int], needed: list[int]) -> dict[int, int]:
+    """Choose the field whose system temperatures each field takes that was observed in some spws."""
     facts = block.facts
     amplitude = tuple(facts.fields("AMPLITUDE"))
     roles = Roles(
@@ -73,7 +78,8 @@ def _fields(block: Block, table: CalTable, needed: list[int]) -> dict[int, int]:
     found, notes = tsys_fields(table, facts.metadata, roles, sorted(set(needed)))
     for note in notes:
         block.out.say("attention", note)
-    return found
+    there = {f for s in facts.science_scans() if set(s.spws) & set(spws) for f in s.fields}
+    return {f: source for f, source in found.items() if f in there}
 
 
 def _register(block: Block, name: str, fields: dict[int, int], spwmap: list[int], mapped: list[int]) -> None:
