@@ -1,4 +1,4 @@
-"""What the pipeline's solving stages rest on, beside CASA: spws combined, phases of one spw for another."""
+"""Phases of one spw for another, beside CASA; spws that are solved together are in test_solve.py."""
 
 from __future__ import annotations
 
@@ -7,48 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from atacal.caltables.disk import read_caltable
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.selection import Selection, select
 from atacal.ms.stream import stream
 from atacal.tasks import applycal, gaincal
 
-COMBINED = {
-    "int": {"solint": "int", "gaintype": "T"},
-    "longer": {"solint": "15s", "gaintype": "T"},
-    "scan": {"solint": "inf", "gaintype": "T"},
-    "both": {"solint": "int", "gaintype": "G"},
-}
-COMMON = {"field": "2", "combine": "spw", "calmode": "p", "minsnr": 2.0, "refant": "0"}
-
-SOLVE = """
-import os
-result = {}
-for name, options in cases.items():
-    gaincal(vis=vis, caltable=name + ".g", **options)
-    result[name] = os.path.abspath(name + ".g")
-"""
 APPLY = """
 applycal(vis=vis, spw="1", gaintable=[table], interp=["linearPD"], spwmap=[[0, 0]], calwt=False, flagbackup=False)
 result = {}
 """
-
-
-@pytest.mark.parametrize("name", COMBINED)
-def test_combined_phases(casa: Callable[..., dict], sim_ms: Path, tmp_path: Path, name: str) -> None:
-    options = COMMON | COMBINED[name]
-    theirs = read_caltable(casa(SOLVE, vis=str(sim_ms), cases={name: options})[name])
-    gaincal(vis=str(sim_ms), caltable=str(tmp_path / "mine.g"), **options)
-    mine = read_caltable(tmp_path / "mine.g")
-    assert sorted(mine.solutions) == sorted(theirs.solutions) == [0]
-    a, b = mine.solutions[0], theirs.solutions[0]
-    np.testing.assert_allclose(a.time, b.time, atol=1e-3)
-    np.testing.assert_array_equal(a.flag, b.flag)
-    good = ~a.flag
-    assert np.abs(np.angle(a.param / b.param))[good].max() < np.radians(0.05)
-    np.testing.assert_allclose(a.snr[good], b.snr[good], rtol=0.05)
 
 
 def test_phases_for_another_spw(casa: Callable[..., dict], sim_ms: Path, tmp_path: Path) -> None:

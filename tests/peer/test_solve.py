@@ -155,6 +155,17 @@ SIMULATED: dict[str, dict[str, Any]] = {
         "field": "2", "solint": "inf", "combine": "spw", "calmode": "p", "gaintype": "T",
         "gaintable": ["bandpass", "offsets"],
     },
+    "spws_combined_int": {
+        "field": "2", "solint": "int", "combine": "spw", "calmode": "p", "gaintype": "T",
+        "gaintable": ["bandpass", "offsets"],
+    },
+    "spws_combined_longer": {
+        "field": "2", "solint": "15s", "combine": "spw", "calmode": "p", "gaintype": "T",
+        "gaintable": ["bandpass", "offsets"],
+    },
+    "spws_combined_polarisations_apart": {
+        "field": "2", "solint": "int", "combine": "spw", "calmode": "p", "gaintable": ["bandpass", "offsets"],
+    },
 }  # fmt: skip
 """On a simulated block with two spws, a dead polarisation, a low gain, a phase jump and flagged integrations.
 

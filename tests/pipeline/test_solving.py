@@ -209,7 +209,7 @@ def test_again_after_applycal_gives_the_same(body, raw_block, tmp_path):
     with Run(folder, workers=1) as run:
         for task in (*FIRST, "hif_setmodels"):
             run.call(task, {"vis": [str(raw_block)]} if task == "hifa_importdata" else {})
-        first = next(iter(run.call("hifa_bandpass", {"minsnr": 3.5})["blocks"].values()))
+        first = next(iter(run.call("hifa_bandpass", {"phaseupmaxsolint": 61.0})["blocks"].values()))
     with MeasurementSet(folder / raw_block.name) as ms:
         where = select(ms, Selection(field="0"), autocorr=False)
         for block in stream(ms, where, ["WEIGHT", "SIGMA"]):
