@@ -133,7 +133,7 @@ def import_one(path: str, target: str, options: Mapping[str, Any]) -> str:
 
 def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     from atacal.ms._tables import opened
-    from atacal.tasks import fixsyscaltimes, importasdm
+    from atacal.tasks import fixsyscaltimes, importasdm, initweights
 
     here = _is_in(Path(target).parent, Path(path))
     for left in (Path(target), versions_folder(target)) if not here else ():
@@ -148,6 +148,8 @@ def _import(path: str, target: str, options: Mapping[str, Any]) -> str:
     else:
         clone(path, target)
         how = "cloned"  # whether the visibilities are shared depends on the disk, and results must not
+    # applycal changes them, and `state.restore` brings them back to this: solves done again are the same to the bit
+    initweights(vis=target, wtmode="sigma")
     syscal = Path(target) / "SYSCAL"
     if syscal.is_dir():
         with opened(os.fspath(syscal)) as tab:
