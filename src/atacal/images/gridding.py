@@ -23,9 +23,10 @@ from atacal.images.weighting import Weighting
 from atacal.ms.selected import C_M_S
 from atacal.threads import in_order
 
-_EPSILON = 1e-7
-_NEGLIGIBLE_RAD = 1e-5
-"""Phase of the w term, at the image's corner, that is passed over."""
+_EPSILON = 1e-6
+_NEGLIGIBLE_RAD = 5e-3
+"""Phase of the w term, at the image's corner, that is passed over: it spoils a source there by less than its sidelobes
+times that, and to follow it takes several times as long."""
 
 
 def wgridder() -> Any:
