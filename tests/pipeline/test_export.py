@@ -398,3 +398,31 @@ def test_data_that_a_run_has_not_made_are_not_replaced(raw_block, tmp_path):
     assert os.stat(other / "table.dat").st_ino == inode
     with Run(tmp_path / "run") as run:
         run.call("hifa_importdata", {"vis": [str(raw_block)], "overwrite": True})
+
+
+def test_a_block_that_has_failed_is_named_and_the_others_can_be_restored(raw_block, tmp_path, monkeypatch):
+    from atacal.errors import ModelError
+    from atacal.pipeline import stage as registry
+
+    def fails(block: Block) -> None:
+        if block.name == "uid___A002_X1_X2.ms":
+            raise ModelError("nothing is known of it")
+
+    registry.stages()
+    monkeypatch.setitem(
+        registry._stages, "h_fails", registry.Stage("h_fails", "Fails", "block", fails, None, needed=True)
+    )
+    monkeypatch.setattr(registry, "stages", lambda: registry._stages)
+    other = Path(shutil.copytree(raw_block, tmp_path / "uid___A002_X1_X2.ms"))
+    with Run(tmp_path / "run", workers=1) as run:
+        run.call("hifa_importdata", {"vis": [str(raw_block), str(other)], "session": ["session_1", "session_2"]})
+        run.call("h_tsyscal", {})
+        run.call("h_fails", {})
+        done = run.call("hifa_exportdata", {})
+    assert 0 < done["score"] < 1
+    (text,) = (s["long"] for s in done["run"]["scores"])
+    assert "all of uid___A002_X1_X2.ms, which has failed: nothing is known of it" in text
+    script = (tmp_path / "run" / "products" / "casa_piperestorescript.py").read_text()
+    assert f"vis=['{raw_block.name.removesuffix('.ms')}'], session=['session_1']" in script
+    report = json.loads((tmp_path / "run" / "products" / "pipeline_report.json").read_text())
+    assert report["blocks"][other.name]["failed"] == "nothing is known of it"

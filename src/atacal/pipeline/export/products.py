@@ -21,6 +21,7 @@ from atacal.pipeline.export.scripts import commands_log, pipeline_script, restor
 from atacal.pipeline.files import write_bytes
 from atacal.pipeline.flux_file import FLUX_FILE
 from atacal.pipeline.project import UNKNOWN_OUS
+from atacal.pipeline.workplace import at_work
 from atacal.restore.calapply import Application, format_calapply
 
 DIGESTS = "MANIFEST"
@@ -180,9 +181,10 @@ def _blocks(writer: _Writer) -> list[BlockFiles]:
 
 def export_block(block: Block, folder: Path, versions: dict[str, str]) -> tuple[list[str], list[Application]]:
     """Save and pack the flags of a block, and find the calls of applycal that calibrate it."""
-    save_final(block.vis)
-    packed = pack_versions(block.vis, folder / f"{block.name}.flagversions.tgz", versions)
-    return packed, applications(block)
+    with at_work(block.folder):
+        save_final(block.vis)
+        packed = pack_versions(block.vis, folder / f"{block.name}.flagversions.tgz", versions)
+        return packed, applications(block)
 
 
 def _caltables(writer: _Writer) -> None:
@@ -214,9 +216,15 @@ def _of_run(writer: _Writer) -> None:
         imported: dict[str, Any] = next(
             (r["asked"]["parameters"] for r in kept.results if r["task"] == "hifa_importdata"), {}
         )
-        stems = [n.removesuffix(".ms") for n in wanted.blocks]
-        restoring = restore_script(stems, wanted.sessions, imported.get("ocorr_mode", "ca"))
-        names.restorescript = writer.text(writer.prefixed("casa_piperestorescript.py"), restoring)
+        session_of = dict(zip(wanted.blocks, wanted.sessions, strict=True))
+        blocks = [n for n in wanted.blocks if writer.done.applied.get(n)]
+        text = restore_script(
+            [n.removesuffix(".ms") for n in blocks], [session_of[n] for n in blocks], imported.get("ocorr_mode", "ca")
+        )
+        if blocks:
+            names.restorescript = writer.text(writer.prefixed("casa_piperestorescript.py"), text)
+        else:
+            writer.done.missing.append("casa_piperestorescript.py: no block has calibration to restore")
     names.commands = writer.text(writer.prefixed("casa_commands.log"), commands_log(kept))
     names.aqua = writer.text(writer.prefixed("pipeline_aquareport.xml"), aqua_report(kept))
     weblog = writer.whole.folder / "weblog"
