@@ -57,8 +57,8 @@ def test_casa_calibrates_with_the_products(casa, calibrated):
         APPLY, raw=raw, ms=MS, calapply=calapply, intents=intents,
         archives=[str(p) for p in sorted((run / "products").glob("*.tgz")) if "weblog" not in p.name],
     )  # fmt: skip
-    assert done["calls"] == len(calls) >= 4
-    assert {len(a.uses) for a in calls} > {1} or max(len(a.uses) for a in calls) >= 5
+    assert done["calls"] == len(calls) >= 3
+    assert max(len(a.uses) for a in calls) >= 5
     spws = sorted({int(s) for a in calls for s in a.spw.split(",")})
     with table(str(run / MS), ack=False) as ours, table(f"{done['folder']}/{MS}", ack=False) as theirs:
         for spw in spws:
