@@ -25,6 +25,7 @@ from atacal.recipe.refant import given_refant
 from atacal.recipe.roles import Roles, find_roles
 from atacal.recipe.steps import StandardRun
 from atacal.recipe.summary import Summary, write_summary
+from atacal.recipe.switched import refuse_switched
 
 log = logging.getLogger("atacal")
 
@@ -190,6 +191,7 @@ def _decide(vis: str | os.PathLike[str], given: dict[str, Any]) -> _Decided:
     wanted = {role: given[role] for role in ("bandpass", "flux", "phase", "target", "check")}
     with MeasurementSet(vis) as ms:
         roles = find_roles(ms, **wanted)
+        refuse_switched(ms, roles)
         raw = given["apriori"] == "yes" or (given["apriori"] == "auto" and is_raw(ms))
         model = choose_model(ms, roles, given=given["flux_density"] is not None, raw=raw, catalogue=given["catalogue"])
         if raw:

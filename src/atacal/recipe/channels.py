@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from atacal.errors import EmptySelection
 from atacal.ms.measurement_set import MeasurementSet
+from atacal.ms.metadata import Spw
 from atacal.ms.rows import RowRuns
 from atacal.ms.selection import Selection, select
 from atacal.ms.stream import stream
@@ -19,6 +20,11 @@ log = logging.getLogger("atacal")
 
 _NOT_SCIENCE = ("WVR", "CH_AVG", "SQLD")
 """In names of ALMA's spws that hold no spectra for science."""
+
+
+def is_science(spw: Spw) -> bool:
+    """Whether an spw holds spectra, not radiometers' or detectors' data or channel averages."""
+    return spw.nchan > 1 and not any(word in spw.name for word in _NOT_SCIENCE)
 
 
 def science_channels(ms: MeasurementSet, spw: str, roles: Roles, runs: RowRuns) -> dict[int, NDArray[np.bool_]]:
@@ -49,7 +55,7 @@ def science_channels(ms: MeasurementSet, spw: str, roles: Roles, runs: RowRuns) 
     of_targets = {s for f in roles.target for s in spws_of(f)}
     shared = shared & of_targets or shared
     spws = [ms.metadata.spws[s] for s in sorted(shared)]
-    science = [s for s in spws if s.nchan > 1 and not any(word in s.name for word in _NOT_SCIENCE)] or spws
+    science = [s for s in spws if is_science(s)] or spws
     if not science:
         raise EmptySelection(f"{ms.path}: the bandpass and the phase calibrator have no spectral window in common")
     left_out = [s.id for s in spws if s not in science]
