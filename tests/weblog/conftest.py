@@ -20,10 +20,20 @@ ANTENNAS = ("DA41", "DA42", "DV01", "DV02", "DV03", "PM01")
 SPWS = ("17", "19")
 FIELDS = {"J1517-2422": ["BANDPASS"], "J1650-2943": ["PHASE"], "Sgr A*": ["TARGET"]}
 HOSTILE = (
-    '<script>document.title="gone"</script>', "\"><img src=x onerror=document.title='gone'>", "../../../../etc/passwd",
-    "a/b\\c", "'; DROP TABLE x; --", "Gałązka ☃ 星 \u202e\u2028", "x" * 200, "=1+1", "{{ 7 * 7 }}", "__proto__", "</title><b>",
-    "%{x}$$", "line\nbreak",
-)  # fmt: skip
+    '<script>document.title="gone"</script>',
+    "\"><img src=x onerror=document.title='gone'>",
+    "../../../../etc/passwd",
+    "a/b\\c",
+    "'; DROP TABLE x; --",
+    "Gałązka ☃ 星 \u202e\u2028",
+    "x" * 200,
+    "=1+1",
+    "{{ 7 * 7 }}",
+    "__proto__",
+    "</title><b>",
+    "%{x}$$",
+    "line\nbreak",
+)
 START = 5.067294e9
 
 
@@ -31,27 +41,62 @@ def put(folder: Path, number: int, task: str, title: str, blocks: dict[str, dict
     """Write a stage's result, as the pipeline does."""
     place = folder / "stages" / f"{number:02d}-{task}"
     place.mkdir(parents=True, exist_ok=True)
-    empty = {"summary": "", "decisions": {}, "scores": [], "messages": [], "flags": [], "tables": [], "charts": [], "calls": [],
-             "sets": {}, "flags_changed": False, "models_changed": False, "failed": "", "flag_version": ""}  # fmt: skip
+    empty = {
+        "summary": "",
+        "decisions": {},
+        "scores": [],
+        "messages": [],
+        "flags": [],
+        "tables": [],
+        "charts": [],
+        "calls": [],
+        "sets": {},
+        "flags_changed": False,
+        "models_changed": False,
+        "failed": "",
+        "flag_version": "",
+    }
     result = {"number": number, "task": task, "title": title, "blocks": {n: {**empty, **o} for n, o in blocks.items()}}
     values = [s["value"] for o in result["blocks"].values() for s in o["scores"] if not s["hidden"]]
     result |= {"score": min(values) if values else None, "key": f"{number:064d}"}
-    result["asked"] = {"atacal": "0.1", "recipe": "today", "stage": task, "number": number, "parameters": {"solint": "inf"},
-                       "files": {}, "after": ""} | more  # fmt: skip
+    result["asked"] = {
+        "atacal": "0.1",
+        "recipe": "today",
+        "stage": task,
+        "number": number,
+        "parameters": {"solint": "inf"},
+        "files": {},
+        "after": "",
+    } | more
     (place / "result.json").write_text(json.dumps(result, sort_keys=True), encoding="utf-8")
     return place
 
 
 def score(value: float, long: str, hidden: bool = False, **where: str) -> dict[str, Any]:
-    return {"value": value, "metric": "measure", "measured": value * 3.3, "unit": "Jy", "short": "short", "long": long,
-            "where": where, "hidden": hidden}  # fmt: skip
+    return {
+        "value": value,
+        "metric": "measure",
+        "measured": value * 3.3,
+        "unit": "Jy",
+        "short": "short",
+        "long": long,
+        "where": where,
+        "hidden": hidden,
+    }
 
 
 def cause(name: str, share: float, fields: list[str]) -> dict[str, Any]:
     counts = {s: {f: {a: [int(share * 1000) + i, 10000] for i, a in enumerate(ANTENNAS)} for f in fields} for s in SPWS}
     newly = sum(p[0] for s in counts.values() for f in s.values() for p in f.values()) // 2
-    return {"cause": name, "commands": [f"mode='manual' reason='{name}'"], "newly": newly, "total": 240000, "counts": counts,
-            "reasons": [{"rule": name, "value": 8.25, "limit": 5.0, "antenna": "DV01"}], "by_scan": {"4": [newly, 120000]}}  # fmt: skip
+    return {
+        "cause": name,
+        "commands": [f"mode='manual' reason='{name}'"],
+        "newly": newly,
+        "total": 240000,
+        "counts": counts,
+        "reasons": [{"rule": name, "value": 8.25, "limit": 5.0, "antenna": "DV01"}],
+        "by_scan": {"4": [newly, 120000]},
+    }
 
 
 def charts(folder: Path, place: Path, block: str, big: int = 300) -> list[str]:
@@ -74,26 +119,51 @@ def charts(folder: Path, place: Path, block: str, big: int = 300) -> list[str]:
         Series({"antenna": a}, np.array([30.0 * i]), np.array([10.0 ** (i / 2 + 0.5)])) for i, a in enumerate(ANTENNAS)
     ]
     views = [
-        Matrix({"spw": s, "polarisation": "X", "role": r}, np.arange(64), list(ANTENNAS), rng.normal(0, 1, (6, 64)),
-               rng.random((6, 64)) > 0.97)
-        for s in SPWS for r in ("before", "after")
-    ]  # fmt: skip
+        Matrix(
+            {"spw": s, "polarisation": "X", "role": r},
+            np.arange(64),
+            list(ANTENNAS),
+            rng.normal(0, 1, (6, 64)),
+            rng.random((6, 64)) > 0.97,
+        )
+        for s in SPWS
+        for r in ("before", "after")
+    ]
     image = Matrix(
         {"field": "J1650-2943", "spw": "17"}, np.linspace(5, -5, 40), np.linspace(-5, 5, 40), rng.normal(0, 1, (40, 40))
     )
     many = [Series({"antenna": a, "spw": "17"}, rng.uniform(0, 500, 1500), rng.normal(1, 0.1, 1500)) for a in ANTENNAS]
     found = [
-        Chart("phase_time", "Phases", Axis("Time", "MJD s", "time"), Axis("Phase", "deg"), [*phases, *flagged],
-              lines=[{"axis": "y", "value": 60.0, "label": "limit"}], caption="Jumps are faults."),
+        Chart(
+            "phase_time",
+            "Phases",
+            Axis("Time", "MJD s", "time"),
+            Axis("Phase", "deg"),
+            [*phases, *flagged],
+            lines=[{"axis": "y", "value": 60.0, "label": "limit"}],
+            caption="Jumps are faults.",
+        ),
         Chart("bandpass_amp", "Bandpass", Axis("Frequency", "GHz"), Axis("Amplitude"), [*bands, *air]),
         Chart("intents", "Intents", Axis("Time", "UTC", "time"), Axis("Intent", "", "category"), bars),
         Chart("polar", "Antennas", Axis("Azimuth", "deg", "angle"), Axis("Distance", "m", "log"), places),
-        Chart("view", "A view", Axis("channel"), Axis("antenna", "", "category"), matrices=views, z=Axis("amplitude", "Jy")),
+        Chart(
+            "view",
+            "A view",
+            Axis("channel"),
+            Axis("antenna", "", "category"),
+            matrices=views,
+            z=Axis("amplitude", "Jy"),
+        ),
         Chart("image", "An image", Axis("RA offset", "arcsec"), Axis("Dec offset", "arcsec"), matrices=[image]),
         Chart("many", "Many points", Axis("uv distance", "m"), Axis("Amplitude", "Jy"), many),
-        Chart("logarithm", "Logarithmic", Axis("Length", "m", "log"), Axis("Share", "%"),
-              [Series({}, np.array([10.0, 100.0, 1000.0]), np.array([1.0, 50.0, 100.0]), line=True)]),
-    ]  # fmt: skip
+        Chart(
+            "logarithm",
+            "Logarithmic",
+            Axis("Length", "m", "log"),
+            Axis("Share", "%"),
+            [Series({}, np.array([10.0, 100.0, 1000.0]), np.array([1.0, 50.0, 100.0]), line=True)],
+        ),
+    ]
     return [write_chart(c, place / "charts" / block).relative_to(folder).as_posix() for c in found]
 
 
@@ -103,12 +173,24 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
     (folder / "run.json").write_text(json.dumps({"versions": {"atacal": "0.1", "numpy": "2.0"}, "format": 1}))
     (folder / "timings.json").write_text(json.dumps({"01-hifa_importdata": 3.25, "02-hifa_flagdata": 61.5}))
     holds = {
-        "project": "2099.1.00001.S", "observer": "someone", "session": "session_1", "antennas": list(ANTENNAS),
-        "receivers": ["Band 6"], "start_mjd_s": START, "end_mjd_s": START + 3600, "on_target_s": 1800.5,
-        "baselines": {"min_m": 15.1, "max_m": 1500.25, "rms_m": 400.125}, "size_bytes": 123456789, "mode": "",
-        "fields": {n: {"id": i, "intents": t, "ra_rad": 4.5 + i, "dec_rad": -0.5} for i, (n, t) in enumerate(FIELDS.items())},
-        "science_spws": {s: {"name": f"ALMA_RB_06#{s}", "centre_hz": 231e9, "width_hz": 2e9, "nchan": 300} for s in SPWS},
-    }  # fmt: skip
+        "project": "2099.1.00001.S",
+        "observer": "someone",
+        "session": "session_1",
+        "antennas": list(ANTENNAS),
+        "receivers": ["Band 6"],
+        "start_mjd_s": START,
+        "end_mjd_s": START + 3600,
+        "on_target_s": 1800.5,
+        "baselines": {"min_m": 15.1, "max_m": 1500.25, "rms_m": 400.125},
+        "size_bytes": 123456789,
+        "mode": "",
+        "fields": {
+            n: {"id": i, "intents": t, "ra_rad": 4.5 + i, "dec_rad": -0.5} for i, (n, t) in enumerate(FIELDS.items())
+        },
+        "science_spws": {
+            s: {"name": f"ALMA_RB_06#{s}", "centre_hz": 231e9, "width_hz": 2e9, "nchan": 300} for s in SPWS
+        },
+    }
     place = put(
         folder,
         1,
@@ -117,23 +199,59 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
         {b: {"decisions": holds, "scores": [score(1.0, "all there")]} for b in BLOCKS},
     )
     listed = {b: charts(folder, place, b) for b in BLOCKS}
-    put(folder, 1, "hifa_importdata", "Import",
-        {b: {"decisions": holds, "scores": [score(1.0, "all there")], "charts": listed[b], "summary": "6 antennas"} for b in BLOCKS})  # fmt: skip
+    put(
+        folder,
+        1,
+        "hifa_importdata",
+        "Import",
+        {
+            b: {"decisions": holds, "scores": [score(1.0, "all there")], "charts": listed[b], "summary": "6 antennas"}
+            for b in BLOCKS
+        },
+    )
     (place / f"{BLOCKS[0]}.listobs.txt").write_text("a listing\n")
     (place / f"{BLOCKS[0]}.log").write_text("INFO something was done\n" * 10)
     flags = [cause("online", 0.05, list(FIELDS)), cause("shadow", 0.4, ["Sgr A*"])]
-    put(folder, 2, "hifa_flagdata", "A-priori flags",
-        {b: {"flags": flags, "summary": "online 5 %", "scores": [score(0.8, f"{b}: DV01 is low", antenna="DV01", spw="17")],
-             "messages": [{"level": "warning", "text": "PM01 was shadowed", "advice": "look at its position"}],
-             "decisions": {"limit": 0.125, "by_spw": {s: {"value": 1.5, "share": 0.0625} for s in SPWS}}} for b in BLOCKS})  # fmt: skip
+    put(
+        folder,
+        2,
+        "hifa_flagdata",
+        "A-priori flags",
+        {
+            b: {
+                "flags": flags,
+                "summary": "online 5 %",
+                "scores": [score(0.8, f"{b}: DV01 is low", antenna="DV01", spw="17")],
+                "messages": [{"level": "warning", "text": "PM01 was shadowed", "advice": "look at its position"}],
+                "decisions": {"limit": 0.125, "by_spw": {s: {"value": 1.5, "share": 0.0625} for s in SPWS}},
+            }
+            for b in BLOCKS
+        },
+    )
     place = folder / "stages" / "03-hifa_bandpass"
     listed = {b: charts(folder, place, b, 1500) for b in BLOCKS}
-    put(folder, 3, "hifa_bandpass", "Bandpass",
-        {b: {"charts": listed[b], "summary": f"solint {value}", "calls": ["bandpass(vis='x')"], "tables": ["caltables/a.tbl"],
-             "scores": [score(value, f"{b}: spw 19 is bad", spw="19"), score(0.1, "does not count", hidden=True)],
-             "messages": [{"level": "error", "text": "no solutions of DV02", "advice": ""}],
-             "decisions": {"ranking": [{"antenna": a, "score": value * i} for i, a in enumerate(ANTENNAS)], "none": None,
-                           "deep": {"a": {"b": {"c": [1.5, 2.5]}}}}} for b in BLOCKS})  # fmt: skip
+    put(
+        folder,
+        3,
+        "hifa_bandpass",
+        "Bandpass",
+        {
+            b: {
+                "charts": listed[b],
+                "summary": f"solint {value}",
+                "calls": ["bandpass(vis='x')"],
+                "tables": ["caltables/a.tbl"],
+                "scores": [score(value, f"{b}: spw 19 is bad", spw="19"), score(0.1, "does not count", hidden=True)],
+                "messages": [{"level": "error", "text": "no solutions of DV02", "advice": ""}],
+                "decisions": {
+                    "ranking": [{"antenna": a, "score": value * i} for i, a in enumerate(ANTENNAS)],
+                    "none": None,
+                    "deep": {"a": {"b": {"c": [1.5, 2.5]}}},
+                },
+            }
+            for b in BLOCKS
+        },
+    )
     return folder
 
 
@@ -144,8 +262,14 @@ def make_hostile_run(folder: Path) -> Path:
     (folder.parent / "secret.json").write_text('{"title": "secret", "series": [], "matrices": []}')
     names = [f"{h}.ms" for h in HOSTILE]
     fields = {h: {"id": i, "intents": [h], "ra_rad": 1.0, "dec_rad": 0.5} for i, h in enumerate(HOSTILE)}
-    holds = {"project": HOSTILE[0], "antennas": list(HOSTILE), "fields": fields, "science_spws": {h: {"name": h} for h in HOSTILE},
-             "session": HOSTILE[1], "receivers": list(HOSTILE)}  # fmt: skip
+    holds = {
+        "project": HOSTILE[0],
+        "antennas": list(HOSTILE),
+        "fields": fields,
+        "science_spws": {h: {"name": h} for h in HOSTILE},
+        "session": HOSTILE[1],
+        "receivers": list(HOSTILE),
+    }
     place = put(folder, 1, "hifa_importdata", HOSTILE[0], {n: {"decisions": holds} for n in names})
     series = [
         Series({"antenna": h, "spw": h, "field": h, "polarisation": h}, [1.0, 2.0], [3.0, 4.0], {h: [1, 2]})
@@ -163,12 +287,30 @@ def make_hostile_run(folder: Path) -> Path:
     odd = place / "charts" / 'a"><script>.json'
     odd.write_bytes((folder / paths[0]).read_bytes())
     paths += [odd.relative_to(folder).as_posix(), "stages/../../secret.json", "/etc/hostname", HOSTILE[0]]
-    flags = [{"cause": h, "commands": [h], "reasons": [{h: h}], "newly": 5, "total": 10, "by_scan": {h: [5, 10]},
-              "counts": {h: {h: {h: [5, 10]}}}} for h in HOSTILE]  # fmt: skip
+    flags = [
+        {
+            "cause": h,
+            "commands": [h],
+            "reasons": [{h: h}],
+            "newly": 5,
+            "total": 10,
+            "by_scan": {h: [5, 10]},
+            "counts": {h: {h: {h: [5, 10]}}},
+        }
+        for h in HOSTILE
+    ]
     told = [{"level": "warning", "text": h, "advice": h} for h in HOSTILE]
     scores = [{**score(0.1, h), "metric": h, "unit": h, "where": {"antenna": h, "spw": h}} for h in HOSTILE]
-    outcome = {"decisions": {**holds, **{h: h for h in HOSTILE}}, "charts": paths, "flags": flags, "messages": told,
-               "scores": scores, "summary": HOSTILE[0], "calls": list(HOSTILE), "tables": list(HOSTILE)}  # fmt: skip
+    outcome = {
+        "decisions": {**holds, **{h: h for h in HOSTILE}},
+        "charts": paths,
+        "flags": flags,
+        "messages": told,
+        "scores": scores,
+        "summary": HOSTILE[0],
+        "calls": list(HOSTILE),
+        "tables": list(HOSTILE),
+    }
     put(folder, 1, "hifa_importdata", HOSTILE[0], {n: outcome for n in names}, parameters={h: h for h in HOSTILE})
     (place / 'x"><script>.log').write_text(HOSTILE[0])
     return folder

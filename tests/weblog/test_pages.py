@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from atacal.errors import WeblogError
@@ -80,9 +82,12 @@ def check_numbers(run: Path) -> int:
         assert [v for v, _ in shown if v not in known] == [], page.name
         there = {v for v, _ in shown}
         for outcome in result["blocks"].values():
-            wanted = [*numbers_in(outcome["decisions"]), *(s["value"] for s in outcome["scores"]),
-                      *(s["measured"] for s in outcome["scores"] if s["measured"] is not None),
-                      *(n for f in outcome["flags"] for n in (f["newly"], f["total"]))]  # fmt: skip
+            wanted = [
+                *numbers_in(outcome["decisions"]),
+                *(s["value"] for s in outcome["scores"]),
+                *(s["measured"] for s in outcome["scores"] if s["measured"] is not None),
+                *(n for f in outcome["flags"] for n in (f["newly"], f["total"])),
+            ]
             assert [w for w in wanted if float(w) not in there] == [], page.name
             count += len(wanted)
         for value, text in shown:
@@ -105,18 +110,65 @@ def test_charts_hold_the_stages_data(real_run):
     for path in listed:
         chart = json.loads(path.read_text())
         place = path.relative_to(real_run / "stages").as_posix().replace("/charts/", "/").removesuffix(".json")
-        text = (real_run / "weblog" / "charts" / f"{place}.js").read_text(encoding="utf-8")
-        shown = json.loads(text[text.index(",'") + 2 : text.rindex("');")].replace("\\'", "'").replace("\\\\", "\\"))
+        shown = script_data(real_run / "weblog" / "charts" / f"{place}.js")
         assert len(shown["series"]) == len(chart["series"])
         for mine, theirs in zip(shown["series"], chart["series"], strict=True):
             assert mine["y"] == theirs["y"]
             assert shown["xs"][mine["x"]] == theirs["x"]
 
 
+def script_data(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    data = json.loads(text[text.index(",'") + 2 : text.rindex("');")].replace("\\'", "'").replace("\\\\", "\\"))
+    assert isinstance(data, dict)
+    return data
+
+
+def test_matrices_are_packed(made_run):
+    place = "03-hifa_bandpass/{}uid___A002_X1_X1.ms/view.{}"
+    chart = json.loads((made_run / "stages" / place.format("charts/", "json")).read_text())
+    shown = script_data(made_run / "weblog" / "charts" / place.format("", "js"))
+    for mine, theirs in zip(shown["matrices"], chart["matrices"], strict=True):
+        z = np.frombuffer(b64decode(mine["z32"]), "<f4").reshape(len(mine["y"]), len(mine["x"]))
+        np.testing.assert_allclose(z, theirs["z"], rtol=1e-6)
+        bits = np.unpackbits(np.frombuffer(b64decode(mine["bits"]), np.uint8), bitorder="little")
+        np.testing.assert_array_equal(bits[: z.size].reshape(z.shape), theirs["flagged"])
+
+
+def test_large_runs_are_thinned(made_run, tmp_path, monkeypatch):
+    from atacal.weblog import thinning
+
+    monkeypatch.setattr(thinning, "MOST_BYTES", 400_000)
+    weblog(str(made_run), outdir=str(tmp_path / "out"))
+    for name in ("bandpass_amp.js", "view.js"):
+        small = next((tmp_path / "out" / "charts" / "03-hifa_bandpass").rglob(name))
+        usual = made_run / "weblog" / small.relative_to(tmp_path / "out")
+        assert small.stat().st_size < 0.6 * usual.stat().st_size
+    chart = json.loads(
+        next((made_run / "stages" / "03-hifa_bandpass" / "charts").rglob("bandpass_amp.json")).read_text()
+    )
+    shown = script_data(next((tmp_path / "out" / "charts" / "03-hifa_bandpass").rglob("bandpass_amp.js")))
+    for mine, theirs in zip(shown["series"], chart["series"], strict=True):
+        assert max(mine["y"]) == max(theirs["y"])
+        assert min(mine["y"]) == min(theirs["y"])
+        assert set(mine["y"]) <= set(theirs["y"])
+
+
 def test_overview_of_a_real_block(real_run):
     page = (real_run / "weblog" / "block-1.html").read_text(encoding="utf-8")
-    for name in ("intents", "fields_time", "spatial", "spectral", "antennas", "antennas_polar", "baselines", "uv", "elevation",
-                 "azimuth", "weather_temperature"):  # fmt: skip
+    for name in (
+        "intents",
+        "fields_time",
+        "spatial",
+        "spectral",
+        "antennas",
+        "antennas_polar",
+        "baselines",
+        "uv",
+        "elevation",
+        "azimuth",
+        "weather_temperature",
+    ):
         assert f'/{name}"' in page
     assert "MeasurementSet Name" in page
     told = json.loads((real_run / "stages" / "01-hifa_importdata" / "result.json").read_text())["blocks"]["block.ms"]
@@ -196,7 +248,8 @@ def test_hostile_names_stay_in_the_folder(hostile_run):
     for name, data in inside.items():
         assert all(len(part) < 120 for part in name.split("/"))
         if name.endswith(".html"):
-            assert b"<script>document" not in data and b"<img src=x" not in data, name
+            assert b"<script>document" not in data, name
+            assert b"<img src=x" not in data, name
     rows = list(csv.reader(io.StringIO(inside["data/messages.csv"].decode())))
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
 
@@ -227,11 +280,9 @@ def test_what_cannot_be(made_run, tmp_path, what):
     (tmp_path / "file").write_text("")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("mine")
+    given = (made_run, tmp_path / what) if what == "other" else (tmp_path / what, "")
     with pytest.raises(WeblogError, match=what):
-        if what == "other":
-            weblog(str(made_run), outdir=str(tmp_path / what))
-        else:
-            weblog(str(tmp_path / what))
+        weblog(str(given[0]), outdir=str(given[1]))
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from atacal.weblog.names import slug
+from atacal.weblog.thinning import shared, thin
 
 KEYS = ("antenna", "spw", "polarisation", "field", "intent")
 """What a page's controls choose by."""
-MOST_POINTS = 1200
-"""Points of a line that are drawn; of longer ones, the extremes of groups of neighbours."""
-MOST_DOTS = 20_000
-"""The same of points without a line."""
 _PART_BYTES = 1_500_000
 """Data of a chart of several spws that are larger than this are divided by spw."""
 
@@ -66,7 +62,7 @@ class ChartInfo:
 
 
 def convert(
-    folder: Path, source: str, place: Sequence[str], stage: str, block: str
+    folder: Path, source: str, place: Sequence[str], stage: str, block: str, scale: int = 1
 ) -> tuple[ChartInfo, dict[str, bytes]]:
     """Turn a chart's JSON into scripts.
 
@@ -79,6 +75,8 @@ def convert(
     place : sequence of str
         Where the scripts go in the weblog: names of folders, made safe here.
     stage, block : str
+    scale : int
+        By how much more than usually the data are thinned.
 
     Returns
     -------
@@ -92,7 +90,7 @@ def convert(
     try:
         data = _read(folder, source)
         series, matrices = list(data.get("series") or []), list(data.get("matrices") or [])
-        note = _thin(series)
+        note = thin(series, matrices, scale)
         pieces = _divided(data, series, matrices)
         keys = _keys([*series, *matrices])
         antennas = _antennas(data, matrices)
@@ -164,39 +162,6 @@ def natural(text: str) -> tuple[int, int, str]:
     return (0, int(text), "") if text.isdigit() and text.isascii() else (1, 0, text)
 
 
-def _thin(series: list[dict[str, Any]]) -> str:
-    """Keep the extremes of groups of neighbouring points of long series; say so."""
-    groups = 0
-    for i, one in enumerate(series):
-        y = one.get("y") or []
-        if len(y) <= (MOST_POINTS if one.get("line") else MOST_DOTS) or not all(
-            v is None or isinstance(v, (int, float)) for v in y[:10]
-        ):
-            continue
-        kept, size = _extremes(
-            np.array([np.nan if v is None else v for v in y], float), MOST_POINTS if one.get("line") else MOST_DOTS
-        )
-        groups = max(groups, size)
-        series[i] = {
-            **one, **{k: [one[k][j] for j in kept] for k in ("x", "y")},
-            "more": {k: [v[j] for j in kept] for k, v in (one.get("more") or {}).items()},
-        }  # fmt: skip
-    return f"Drawn are the extremes of every {groups} neighbouring points." if groups else ""
-
-
-def _extremes(y: np.ndarray, most: int) -> tuple[list[int], int]:
-    """Return the places of the lowest and highest of groups of neighbours, and how large the groups are."""
-    size = int(np.ceil(len(y) / (most / 2)))
-    kept: list[int] = []
-    for start in range(0, len(y), size):
-        part = y[start : start + size]
-        if np.isnan(part).all():
-            kept.append(start)
-            continue
-        kept += [start + i for i in sorted({int(np.nanargmin(part)), int(np.nanargmax(part))})]
-    return kept, size
-
-
 def _divided(
     data: Mapping[str, Any], series: list[dict[str, Any]], matrices: list[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
@@ -207,26 +172,12 @@ def _divided(
         8 * len(m.get("x") or []) * len(m.get("y") or []) for m in matrices
     )
     if size < _PART_BYTES or len(spws) < 2:
-        return {"": _shared(whole)}
+        return {"": shared(whole)}
     out = {}
     for spw in spws:
         part = {
             **whole, "series": [s for s in series if str((s.get("keys") or {}).get("spw", "")) == spw],
             "matrices": [m for m in matrices if str((m.get("keys") or {}).get("spw", "")) == spw],
         }  # fmt: skip
-        out[spw or "all"] = _shared(part)
+        out[spw or "all"] = shared(part)
     return out
-
-
-def _shared(data: dict[str, Any]) -> dict[str, Any]:
-    """Write axes that several series have once: ``xs``, and their place in it in place of ``x``."""
-    axes: dict[bytes, int] = {}
-    xs: list[Any] = []
-    series = []
-    for one in data["series"]:
-        digest = orjson.dumps(one.get("x") or [])
-        if digest not in axes:
-            axes[digest] = len(xs)
-            xs.append(one.get("x") or [])
-        series.append({**{k: v for k, v in one.items() if k != "x"}, "x": axes[digest]})
-    return {**data, "series": series, "xs": xs}

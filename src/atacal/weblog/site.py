@@ -17,6 +17,7 @@ from atacal.weblog import findings, values
 from atacal.weblog.charts import ChartInfo, convert
 from atacal.weblog.names import block_page, slug, stage_page
 from atacal.weblog.read import Part, RunData, StageResult
+from atacal.weblog.thinning import scale_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,7 +32,7 @@ _LOG_BYTES = 60_000
 class Kept:
     """What is known from one rendering to the next, in a process: charts whose data have not changed."""
 
-    charts: dict[tuple[str, str], tuple[tuple[int, int], ChartInfo, list[str]]] = field(default_factory=dict)
+    charts: dict[tuple[str, str], tuple[tuple[int, int, int], ChartInfo, list[str]]] = field(default_factory=dict)
 
 
 class Site:
@@ -164,6 +165,12 @@ class Site:
                 out.append(self._chart(stage, part, source))
         return out
 
+    @cached_property
+    def scale(self) -> int:
+        """By how much more than usually charts are thinned, so that all of them stay small."""
+        files = (self.run.folder / "stages").glob("*/charts/**/*.json")
+        return scale_of(sum(p.stat().st_size for p in files if p.is_file()))
+
     def _chart(self, stage: StageResult, part: Part, source: str) -> ChartInfo:
         place = [f"{stage.number:02d}-{stage.task}", *([slug(part.block)] if part.block else [])]
         page = stage_page(stage.number, stage.task)
@@ -174,15 +181,15 @@ class Site:
         key = (os.fspath(folder / source), "/".join(place))
         try:
             state = (folder / source).stat()
-            stamp = (state.st_mtime_ns, state.st_size)
+            stamp = (state.st_mtime_ns, state.st_size, self.scale)
         except (OSError, ValueError):
-            stamp = (0, 0)
+            stamp = (0, 0, 0)
         if key in self.kept.charts:
             old, info, names = self.kept.charts[key]
             if old == stamp and all((self.outdir / n).is_file() for n in names):
                 self.files += [n for n in names if n not in self.files]
                 return info
-        info, files = convert(folder, source, place, page, block)
+        info, files = convert(folder, source, place, page, block, self.scale)
         for name, data in files.items():
             self.write(name, data)
         if info.problem:

@@ -49,8 +49,17 @@
       for (const one of part.series || []) {
         out.series.push(Object.assign({}, one, { x: typeof one.x === "number" ? part.xs[one.x] : one.x }));
       }
-      out.matrices.push(...(part.matrices || []));
+      out.matrices.push(...(part.matrices || []).map(unpacked));
     }
+    return out;
+  }
+  function bytes(text) { return Uint8Array.from(atob(text), function (c) { return c.charCodeAt(0); }); }
+  function unpacked(m) { // numbers of 32 bits, a bit for each flag
+    const view = new DataView(bytes(m.z32).buffer), bits = m.bits ? bytes(m.bits) : null, width = m.x.length;
+    const rows = function (cell) { return m.y.map(function (_, j) { return m.x.map(function (_, i) { return cell(j * width + i); }); }); };
+    const z = rows(function (k) { const v = view.getFloat32(4 * k, true); return Number.isNaN(v) ? null : Number(v.toPrecision(7)); });
+    const out = { keys: m.keys, x: m.x, y: m.y, z: z };
+    if (bits) { out.flagged = rows(function (k) { return Boolean(bits[k >> 3] & (1 << (k & 7))); }); }
     return out;
   }
   W.csv = function (data, series, matrices) {
