@@ -101,13 +101,26 @@
           const series = data.series.filter((s) => W.matches(s.keys, W.selection));
           const matrices = data.matrices.filter((m) => W.matches(m.keys, W.selection, "antenna"));
           if (button.dataset.save === "csv") { W.save(name + ".csv", W.csv(data, series, matrices), "text/csv"); }
-          else { W.save(name + ".json", JSON.stringify(Object.assign({}, data, { series: series, matrices: matrices, xs: undefined })), "application/json"); }
+          else { W.save(name + ".json", JSON.stringify(Object.assign({}, data, { series: series, matrices: matrices, xs: undefined }), (k, v) => W.rounded(v)), "application/json"); }
         } catch (error) { this.say("The data cannot be saved: " + error.message, true); }
       }
     }
   }
+  let working = false;
+  async function work() { // one after the other, the page stays awake between them
+    if (working) { return; }
+    working = true;
+    try {
+      for (;;) {
+        const next = figures.find((f) => f.near && !f.element.hidden && f.drawn !== f.wish());
+        if (!next) { break; }
+        await next.draw();
+        await new Promise((done) => { setTimeout(done); });
+      }
+    } finally { working = false; }
+  }
   function settle() {
-    for (const figure of figures) { if (figure.near && !figure.element.hidden) { figure.draw(); } }
+    work();
     const drawn = figures.filter((f) => f.drawn && !f.near);
     if (all) { return; }
     const extra = figures.filter((f) => f.drawn).length - MOST_DRAWN;

@@ -54,14 +54,33 @@
     return out;
   }
   function bytes(text) { return Uint8Array.from(atob(text), function (c) { return c.charCodeAt(0); }); }
-  function unpacked(m) { // numbers of 32 bits, a bit for each flag
-    const view = new DataView(bytes(m.z32).buffer), bits = m.bits ? bytes(m.bits) : null, width = m.x.length;
-    const rows = function (cell) { return m.y.map(function (_, j) { return m.x.map(function (_, i) { return cell(j * width + i); }); }); };
-    const z = rows(function (k) { const v = view.getFloat32(4 * k, true); return Number.isNaN(v) ? null : Number(v.toPrecision(7)); });
-    const out = { keys: m.keys, x: m.x, y: m.y, z: z };
-    if (bits) { out.flagged = rows(function (k) { return Boolean(bits[k >> 3] & (1 << (k & 7))); }); }
+  function unpacked(m) { // numbers of 32 bits, a bit for each flag; when they are asked for
+    const width = m.x.length, out = { keys: m.keys, x: m.x, y: m.y };
+    let z = null, flagged = null;
+    Object.defineProperty(out, "z", { enumerable: true, get: function () {
+      if (!z) {
+        const data = bytes(m.z32).buffer, view = new DataView(data);
+        z = m.y.map(function (_, j) {
+          const row = new Array(width);
+          for (let i = 0; i < width; i += 1) {
+            const v = view.getFloat32(4 * (j * width + i), true);
+            row[i] = v === v ? v : null;
+          }
+          return row;
+        });
+      }
+      return z;
+    } });
+    Object.defineProperty(out, "flagged", { enumerable: true, get: function () {
+      if (!flagged && m.bits) {
+        const bits = bytes(m.bits);
+        flagged = m.y.map(function (_, j) { return m.x.map(function (_x, i) { const k = j * width + i; return Boolean(bits[k >> 3] & (1 << (k & 7))); }); });
+      }
+      return flagged || undefined;
+    } });
     return out;
   }
+  W.rounded = function (v) { return typeof v === "number" ? Number(v.toPrecision(7)) : v; };
   W.csv = function (data, series, matrices) {
     const cell = function (v) {
       if (v === null || v === undefined) { return ""; }
@@ -77,7 +96,7 @@
       rows.push([...keys, unit(data.x, data.x.label || "x"), unit(data.y, data.y.label || "y"), unit(data.z, (data.z && data.z.label) || "value"), "flagged"]);
       for (const m of matrices) {
         m.y.forEach(function (y, j) { m.x.forEach(function (x, i) {
-          rows.push([...keys.map(function (k) { return m.keys[k]; }), x, y, m.z[j][i], m.flagged ? m.flagged[j][i] : false]);
+          rows.push([...keys.map(function (k) { return m.keys[k]; }), x, y, W.rounded(m.z[j][i]), m.flagged ? m.flagged[j][i] : false]);
         }); });
       }
     } else {

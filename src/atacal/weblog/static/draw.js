@@ -155,20 +155,20 @@
   function matrixTraces(data, matrix, context) {
     const clean = function (v) { return v.map(function (one) { return typeof one === "string" ? W.escape(one) : one; }); };
     const x = clean(matrix.x), y = clean(matrix.y), z = matrix.z;
-    const flat = z.flat().filter(function (v) { return v !== null && isFinite(v); }).sort(function (a, b) { return a - b; });
+    const flat = Float32Array.from(z.flat().filter(function (v) { return v !== null; })).sort();
     const at = function (share) { return flat[Math.min(flat.length - 1, Math.max(0, Math.round(share * (flat.length - 1))))]; };
     const base = about(matrix.keys || {}, context.fields);
     const label = (data.z && data.z.label) || "value", unit = (data.z && data.z.unit) || "";
     const traces = [{
       type: "heatmap", x: x, y: y, z: z, colorscale: "Cividis", zmin: flat.length ? at(0.005) : 0, zmax: flat.length ? at(0.995) : 1,
       hoverongaps: false, colorbar: { thickness: 12, title: { text: folded(label + (unit ? " [" + unit + "]" : ""), 34), side: "right", font: { size: 10 } } },
-      hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{z}<extra></extra>",
+      hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{z:.6g}<extra></extra>",
     }];
     if (matrix.flagged && matrix.flagged.some(function (row) { return row.some(Boolean); })) {
       traces.push({
         type: "heatmap", x: x, y: y, z: matrix.flagged.map(function (row) { return row.map(function (v) { return v ? 1 : null; }); }),
         customdata: z, colorscale: [[0, MASK], [1, MASK]], showscale: false, hoverongaps: false, opacity: 0.9,
-        hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{customdata}<br>flagged here<extra></extra>",
+        hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{customdata:.6g}<br>flagged here<extra></extra>",
       });
     }
     return traces;
