@@ -209,6 +209,15 @@ def test_what_has_no_stage_ends_the_run_and_keeps_what_was_done(working):
     assert sorted(p.name for p in Path("stages").iterdir()) == ["01-hifa_importdata", "02-hifa_flagdata"]
 
 
+def test_stages_that_only_prepare_images_of_targets_are_left_out(working):
+    lines = ["h_init()", "hifa_importdata(vis=['uid___A002_X1_X1.ms'])", "hif_checkproductsize(maxcubesize=30.0)"]
+    Path("s.py").write_text("\n".join([*lines, "hifa_imageprecheck()", "hifa_exportdata()", "h_save()"]))
+    done = run("s.py")
+    assert (done.exit_code, done.error) == (3, "")
+    assert [one["call"] for one in done.left_out] == ["hif_checkproductsize()", "hifa_imageprecheck()"]
+    assert Path("products/MANIFEST").is_file()
+
+
 def test_cycle_4s_script_follows_its_limits(working):
     Path("s.py").write_text(
         "h_init()\nhifa_importdata(vis=['uid___A002_X1_X1.ms'])\nif False:\n    hif_gainflag()\nh_save()\n"

@@ -12,6 +12,7 @@ from typing import Any
 
 from atacal.errors import AtacalError
 from atacal.scripts._static import UNKNOWN
+from atacal.scripts.casa_names import PIPELINE_PREFIXES
 from atacal.scripts.casa_task import CasaTask
 from atacal.scripts.missing import Ledger, Missing
 
@@ -28,7 +29,7 @@ class Made:
 def issue_kind(kind: str, name: str) -> str:
     if kind == "utility" or name.startswith(("aU.", "es.")):
         return "utility"
-    if kind == "pipeline":
+    if kind == "pipeline" or name.startswith(PIPELINE_PREFIXES):
         return "pipeline"
     return "tool" if "." in name else "task"
 

@@ -19,7 +19,7 @@ _TASKS: dict[str, str] = {
     IMAGE: """tclean clean mosaic widefield deconvolve boxit csvclean msclean feather sdintimaging simobserve simanalyze
         simalma exportfits importfits imbaseline imcollapse imcontsub imdev imfit immath immoments impbcor impv imrebin
         imreframe imregrid imsmooth imsubimage imtrans makemask rmfit specfit specflux specsmooth spxfit
-        widebandpbcor sdimaging tsdimaging autoclean ia.close""",
+        widebandpbcor sdimaging tsdimaging autoclean ia.close hifa_imageprecheck hif_checkproductsize""",
     DATA: """accor applycal bandpass blcal clearcal clearcal concat conjugatevis cvel cvel2 defintent delmod exportasdm
         exportuvfits fixplanets fixvis flagautocorr flagcmd flagdata flagdata2 flagmanager fluxscale fringefit ft
         gaincal gencal getantposalma getcalmodvla getephemtable hanningsmooth hanningsmooth2 importasap importasdm
@@ -34,7 +34,7 @@ _TASKS: dict[str, str] = {
         hif_setmodels hifa_bandpass hif_bandpass hifa_bandpassflag hifa_spwphaseup hifa_gfluxscale
         hifa_gfluxscaleflag hifa_timegaincal hif_applycal hifa_renorm hifa_targetflag hif_makeimlist hif_makeimages
         hif_exportdata hifa_exportdata hif_mstransform hifa_flagtargets hif_findcont hif_uvcontfit hif_uvcontsub
-        hifa_imageprecheck hif_checkproductsize hif_makecutoutimages hifa_diffgaincal hifa_polcal hifa_session_refant
+        hif_makecutoutimages hifa_diffgaincal hifa_polcal hifa_session_refant
         hifa_lock_refant hifa_polcalflag hif_selfcal hif_analyzealpha hif_transformimagedata hifa_restoredata
         hif_restoredata hsd_importdata hsd_flagdata hsd_tsyscal h_tsysflag hsd_tsysflag hsd_skycal hsd_k2jycal
         hsd_applycal hsd_baseline hsd_blflag hsd_imaging hsd_exportdata hsd_restoredata""",
