@@ -2,6 +2,7 @@
 #   make demo    simulate a small execution block, calibrate it, compare with its truth
 #   make test    the test suite
 #   make peer    compare with the real CASA (builds its environment once, outside the clone: $ATACAL_PEER)
+#   make whole   whole runs of the pipeline: killed and resumed, on broken input
 #   make bench   time the recipe's steps (2.3 GB) and a raw block's against CASA
 #   make lint    ruff, mypy, generated pages current
 #   make docs    generate the task pages from the docstrings
@@ -17,7 +18,7 @@ PACKAGE := $(VENV)/.package
 DEV := $(VENV)/.dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: demo test peer bench lint docs clean
+.PHONY: demo test peer whole bench lint docs clean
 .DEFAULT_GOAL := test
 
 $(PACKAGE): pyproject.toml Makefile
@@ -40,6 +41,9 @@ test: $(DEV)
 peer: $(DEV)
 	tools/setup_peer.sh "$(ATACAL_PEER)"
 	$(BIN)/python -m pytest tests/peer $(PYTEST_ARGS)
+
+whole: $(DEV)
+	$(BIN)/python -m pytest tests/whole $(PYTEST_ARGS)
 
 bench: $(DEV)
 	tools/setup_peer.sh "$(ATACAL_PEER)"
