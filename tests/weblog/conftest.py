@@ -35,6 +35,11 @@ HOSTILE = (
     "line\nbreak",
 )
 START = 5.067294e9
+REASONS = [
+    {"rule": "jump", "antenna": "DA41", "spw": "17", "value": 9.125, "limit": 5.0},
+    {"rule": "jump", "antenna": "DV03", "spw": "19", "value": 7.5, "limit": 5.0},
+]
+"""Why a stage flagged: one finding for each antenna and spw."""
 
 
 def put(folder: Path, number: int, task: str, title: str, blocks: dict[str, dict[str, Any]], **more: Any) -> Path:
@@ -198,7 +203,7 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
         "Import",
         {b: {"decisions": holds, "scores": [score(1.0, "all there")]} for b in BLOCKS},
     )
-    listed = {b: charts(folder, place, b) for b in BLOCKS}
+    listed = {b: charts(folder, place, b)[:4] for b in BLOCKS}
     put(
         folder,
         1,
@@ -241,6 +246,7 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
                 "summary": f"solint {value}",
                 "calls": ["bandpass(vis='x')"],
                 "tables": ["caltables/a.tbl"],
+                "flags": [{**cause("jump", 0.01, ["Sgr A*"]), "reasons": REASONS}],
                 "scores": [score(value, f"{b}: spw 19 is bad", spw="19"), score(0.1, "does not count", hidden=True)],
                 "messages": [{"level": "error", "text": "no solutions of DV02", "advice": ""}],
                 "decisions": {
@@ -252,6 +258,9 @@ def make_run(folder: Path, *, value: float = 0.25) -> Path:
             for b in BLOCKS
         },
     )
+    feature = {"spw": 17, "field": "Sgr A*", "kind": "line", "freq_ghz": [230.5, 230.6], "peak_k": 12.5}
+    lines = {BLOCKS[0]: {"decisions": {"features": [feature]}}, BLOCKS[1]: {}}
+    put(folder, 4, "hifa_tsysflagcontamination", "Lines in system temperatures", lines)
     return folder
 
 
@@ -260,7 +269,7 @@ def make_hostile_run(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"versions": {HOSTILE[0]: HOSTILE[1]}, "format": 1}))
     (folder.parent / "secret.json").write_text('{"title": "secret", "series": [], "matrices": []}')
-    names = [f"{h}.ms" for h in HOSTILE]
+    names = [f"{h}.ms" for h in HOSTILE[:7:2]]
     fields = {h: {"id": i, "intents": [h], "ra_rad": 1.0, "dec_rad": 0.5} for i, h in enumerate(HOSTILE)}
     holds = {
         "project": HOSTILE[0],

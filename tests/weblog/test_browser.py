@@ -180,6 +180,28 @@ def test_hover_zoom_and_legend(made_run, shown):
     assert one.problems == []
 
 
+def test_why_something_was_flagged(made_run, shown):
+    one = shown()
+    one.open(made_run / "weblog" / "stage-03-hifa_bandpass.html")
+    texts = "f => f.querySelector('.plot').data.flatMap(t => (t.text || []).flat())"
+    points = [t for t in one.drawn("phase_time").evaluate(texts) if "role flagged" in t]
+    assert points
+    assert all("flagged: jump 9.125 (limit 5)" in t for t in points)  # of DA41 in spw 17
+    cells = {t for t in one.drawn("view").evaluate(texts) if t}
+    assert cells == {"<br>flagged: jump 9.125 (limit 5)"}  # the first view is of spw 17
+
+
+def test_lines_in_system_temperatures_are_shaded(made_run, shown):
+    one = shown()
+    page = one.open(made_run / "weblog" / "stage-03-hifa_bandpass.html")
+    spans = "f => f.querySelector('.plot').layout.shapes.filter(s => s.type === 'rect').map(s => [s.x0, s.x1])"
+    assert one.drawn("X1.ms/bandpass_amp").evaluate(spans) == [[230.5, 230.6]]
+    words = "f => f.querySelector('.plot').layout.annotations.map(a => a.text)"
+    assert one.drawn("X1.ms/bandpass_amp").evaluate(words) == ["Tsys: line of Sgr A*"]
+    page.select_option('select[name="block"]', "uid___A002_X1_X2.ms")
+    assert one.drawn("X2.ms/bandpass_amp").evaluate(spans) == []  # the other block has none
+
+
 def test_data_of_a_picture(made_run, shown, tmp_path):
     one = shown()
     page = one.open(made_run / "weblog" / "stage-03-hifa_bandpass.html", "#antenna=DV02&spw=17")
@@ -260,8 +282,8 @@ def test_pages_while_a_run_goes_on(made_run, shown, tmp_path):
     weblog(str(folder))
     one = shown()
     page = one.open(folder / "weblog" / "index.html")
-    assert re.search(r"2 stages are done; the run has not come to its end", page.locator("main").inner_text())
+    assert re.search(r"3 stages are done; the run has not come to its end", page.locator("main").inner_text())
     shutil.move(tmp_path / "later", folder / "stages" / "03-hifa_bandpass")
     weblog(str(folder))
-    assert "3 stages are done" in one.open(folder / "weblog" / "index.html").locator("main").inner_text()
+    assert "4 stages are done" in one.open(folder / "weblog" / "index.html").locator("main").inner_text()
     assert one.problems == []

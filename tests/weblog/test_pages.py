@@ -234,7 +234,7 @@ def test_a_page_that_fails_stops_no_other(made_run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(stage_pages, "_inputs", fail)
     report = weblog(str(made_run), outdir=str(tmp_path / "out"))
-    assert len([p for p in report.problems if "odd" in p]) == 3
+    assert len([p for p in report.problems if "odd" in p]) == 4
     assert "This page could not be made" in (tmp_path / "out" / "stage-03-hifa_bandpass.html").read_text()
     assert "Sessions and data sets" in (tmp_path / "out" / "index.html").read_text()
 

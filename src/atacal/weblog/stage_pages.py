@@ -15,6 +15,9 @@ from atacal.weblog.values import Shown, records, show
 
 _CALLS = 300
 """Calls that are shown; all are in the stage's file."""
+_CONCERNS = ("value", "limit", "antenna", "baseline", "spw", "scan", "field", "polarisation")
+_REASONS = 500
+"""Reasons of a block whose texts are in its charts; all are in the tables."""
 _SECTIONS = {
     "short": "In short", "messages": "Messages", "scores": "Scores", "plots": "Plots", "decisions": "Decisions",
     "flags": "Flags", "tables": "Tables", "inputs": "Inputs", "calls": "Calls", "logs": "Log", "files": "Files",
@@ -49,7 +52,7 @@ def _stage_page(
         stage_page(stage.number, stage.task), "stage.html", stage=stage, previous=before, next=after,
         topic=topic_of(stage.task), sections=[(k, t) for k, t in _SECTIONS.items() if there[k]],
         worst=(counted[0][2].get("long") or counted[0][2].get("short")) if counted else "", keys=site.controls(charts),
-        chart_index=[c.plain() for c in charts], field_names=site.field_names, **content,
+        reasons=_reasons(stage), chart_index=[c.plain() for c in charts], field_names=site.field_names, **content,
     )  # fmt: skip
 
 
@@ -92,6 +95,17 @@ def _flags(stage: StageResult) -> list[tuple[str, list[dict[str, Any]]]]:
         if rows:
             out.append((part.title, rows))
     return out
+
+
+def _reasons(stage: StageResult) -> dict[str, list[dict[str, Any]]]:
+    """Return why what was flagged, by block, for the texts of flagged points: cause, value, limit, what it concerns."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    for part in stage.parts:
+        for flag in part.listed("flags"):
+            for reason in (r for r in flag.get("reasons") or [] if isinstance(r, Mapping)):
+                told = {k: reason[k] for k in _CONCERNS if reason.get(k) not in (None, "")}
+                out.setdefault(part.block, []).append({"cause": str(flag["cause"]), **told})
+    return {block: found[:_REASONS] for block, found in out.items()}
 
 
 def _inputs(stage: StageResult) -> Shown:

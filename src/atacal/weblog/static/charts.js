@@ -6,7 +6,7 @@
   const MOST_GL = 4; // browsers give a page sixteen contexts of the graphics card, a chart takes three
   const figures = [];
   let all = false; // for printing nothing is put away, and everything is drawn as lines and dots
-  let index = { charts: [], fields: {}, marks: {} };
+  let index = { charts: [], fields: {}, marks: {}, reasons: {} };
 
   class Figure {
     constructor(element, info) {
@@ -39,7 +39,7 @@
         this.data = await W.load(this.info, W.selection.spw);
         if (this.drawn !== wish) { return; }
         const others = figures.filter((f) => f.gl && f !== this).length;
-        const made = W.figure(this.data, { gl: !all && others < MOST_GL, selection: W.selection, fields: index.fields[this.info.block] || {}, marks: index.marks[this.info.block] || [], view: this.view, height: this.large ? 640 : 330 });
+        const made = W.figure(this.data, { gl: !all && others < MOST_GL, selection: W.selection, fields: index.fields[this.info.block] || {}, marks: index.marks[this.info.block] || [], reasons: index.reasons[this.info.block] || [], view: this.view, height: this.large ? 640 : 330 });
         if (!made) { this.say("Nothing of what is chosen is in this chart."); return; }
         this.shown = made.shown;
         this.viewer(made.shown.views || []);

@@ -67,6 +67,20 @@
     }
     return varying;
   }
+  // why something was flagged: the findings of the stage that concern it, the antenna or baseline of a row too
+  function because(context, keys, name) {
+    const found = (context.reasons || []).filter(function (r) {
+      if (r.spw !== undefined && keys.spw && !W.has(String(r.spw), String(keys.spw))) { return false; }
+      if (r.polarisation !== undefined && keys.polarisation && !W.has(String(r.polarisation), String(keys.polarisation))) { return false; }
+      const who = r.antenna !== undefined ? r.antenna : r.baseline, mine = name || keys.antenna;
+      return who === undefined || mine === undefined || W.has(String(mine), String(who)) || W.has(String(who), String(mine));
+    });
+    const text = [...new Set(found.map(function (r) {
+      const number = function (v) { return typeof v === "number" ? Number(v.toPrecision(4)) : v; };
+      return r.cause + (r.value === undefined ? "" : " " + number(r.value)) + (r.limit === undefined ? "" : " (limit " + number(r.limit) + ")");
+    }))].slice(0, 3);
+    return text.map(function (t) { return "<br>flagged: " + W.escape(t); }).join("");
+  }
   function times(s, data) {
     if (data.x.kind !== "time") { return s.x.map(function (v) { return typeof v === "string" ? W.escape(v) : v; }); }
     const from = (s.origin || 0) - MJD_1970_S;
@@ -121,7 +135,8 @@
       const x = [], y = [], text = [];
       let longest = 0, lines = true;
       for (const s of members) {
-        const at = times(s, data), base = about(s.keys || {}, context.fields);
+        const at = times(s, data);
+        const base = about(s.keys || {}, context.fields) + (role === "flagged" ? because(context, keys, "") : "");
         lines = lines && Boolean(s.line);
         longest = Math.max(longest, at.length);
         for (let i = 0; i < at.length; i += s.line ? 1 : step) {
@@ -165,10 +180,17 @@
       hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{z:.6g}<extra></extra>",
     }];
     if (matrix.flagged && matrix.flagged.some(function (row) { return row.some(Boolean); })) {
+      const known = new Map();
+      const told = function (name) {
+        if (!known.has(name)) { known.set(name, because(context, matrix.keys || {}, name)); }
+        return known.get(name);
+      };
+      const rows = typeof matrix.y[0] === "string";
+      const why = matrix.flagged.map(function (row, j) { return row.map(function (v, i) { return v ? told(rows ? matrix.y[j] : typeof matrix.x[i] === "string" ? matrix.x[i] : "") : ""; }); });
       traces.push({
         type: "heatmap", x: x, y: y, z: matrix.flagged.map(function (row) { return row.map(function (v) { return v ? 1 : null; }); }),
-        customdata: z, colorscale: [[0, MASK], [1, MASK]], showscale: false, hoverongaps: false, opacity: 0.9,
-        hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{customdata:.6g}<br>flagged here<extra></extra>",
+        customdata: z, text: why, colorscale: [[0, MASK], [1, MASK]], showscale: false, hoverongaps: false, opacity: 0.9,
+        hovertemplate: base + "<br>" + W.escape(data.x.label) + " %{x}<br>" + W.escape(data.y.label) + " %{y}<br>" + W.escape(label) + " %{customdata:.6g}<br>flagged by this stage%{text}<extra></extra>",
       });
     }
     return traces;
