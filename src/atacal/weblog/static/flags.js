@@ -23,7 +23,7 @@
     t.append(th, tb);
     const box = make("div", undefined, { className: "scroll", tabIndex: 0 });
     box.setAttribute("role", "region");
-    box.setAttribute("aria-label", caption);
+    box.setAttribute("aria-label", "Table: " + caption);
     box.appendChild(t);
     return box;
   }
