@@ -159,6 +159,15 @@ def test_selection_by_controls_keyboard_and_link(made_run, shown):
     assert one.problems == []
 
 
+def test_a_score_leads_to_its_plots(made_run, shown):
+    one = shown()
+    page = one.open(made_run / "weblog" / "stage-03-hifa_bandpass.html", "#antenna=DV02")
+    page.get_by_title("Choose it for the plots").first.click()
+    assert page.evaluate("weblog.selection") == {"spw": "19"}
+    one.drawn("phase_time")
+    assert one.problems == []
+
+
 def test_hover_zoom_and_legend(made_run, shown):
     one = shown()
     page = one.open(made_run / "weblog" / "stage-03-hifa_bandpass.html")

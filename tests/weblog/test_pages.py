@@ -254,6 +254,14 @@ def test_hostile_names_stay_in_the_folder(hostile_run):
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
 
 
+def test_before_the_first_stage(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"versions": {}}')
+    report = weblog(str(tmp_path / "run"))
+    assert report.problems == []
+    assert "No stage is done yet." in (tmp_path / "run" / "weblog" / "index.html").read_text()
+
+
 def test_comparison(made_run):
     page = (made_run / "weblog" / "compare.html").read_text(encoding="utf-8")
     assert "ranking/1/score" in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -79,10 +79,14 @@ def words(score: float | None) -> str:
 
 def link_to(stage: StageResult, anchor: str, where: dict[str, Any] | None = None) -> str:
     """Return the link to a part of a stage's page, with what is concerned chosen."""
+    return stage_page(stage.number, stage.task) + (hash_of(anchor, where) or f"#{anchor}")
+
+
+def hash_of(anchor: str, where: Mapping[str, Any] | None) -> str:
+    """Return the end of a link that chooses what is concerned, and goes to a place; empty if nothing can be chosen."""
     chosen = [f"{k}={quote(str(where[k]), safe='')}" for k in _SELECTABLE if where and str(where.get(k, ""))]
     single = [c for c in chosen if "%2C" not in c and "%26" not in c]
-    page = stage_page(stage.number, stage.task)
-    return f"{page}#{'&'.join([*single, f'at={anchor}'])}" if single else f"{page}#{anchor}"
+    return f"#{'&'.join([*single, f'at={anchor}'])}" if single else ""
 
 
 def scores_of(run: RunData, *, hidden: bool = False) -> list[Finding]:

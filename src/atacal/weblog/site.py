@@ -78,6 +78,7 @@ class Site:
             "bar": lambda s: f"{5 + 95 * min(max(s, 0.0), 1.0):.1f}", "shade": shade,
             "band_words": lambda b: "without score" if b == "none" else findings.WORDS[b],
             "stage_name": self.stage_name,
+            "hash_of": lambda of, anchor: findings.hash_of(anchor, of),
             "where": lambda of: ", ".join(f"{k} {v}" for k, v in (of or {}).items() if str(v)),
         }  # fmt: skip
         made.globals["site"] = self
