@@ -34,10 +34,14 @@ class Page:
         self.page = self.context.new_page()
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda e: self.problems.append(str(e)))
-        self.page.on("requestfailed", lambda r: self.problems.append(f"{r.url} failed"))
+        self.page.on("requestfailed", self._failed)
         self.page.on(
             "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else self.problems.append(r.url)
         )
+
+    def _failed(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # of a page that is left while its charts are loaded
+            self.problems.append(f"{request.url}: {request.failure}")
 
     def _said(self, message: Any) -> None:
         # of drivers that draw without a graphics card

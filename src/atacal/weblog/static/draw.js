@@ -247,7 +247,7 @@
       }
       const made = seriesTraces(data, chosen, context, false);
       traces = [...traces, ...made.traces];
-      if (made.step > 1) { note = "Every " + made.step + "th of " + made.total + " points is drawn; choose an antenna or an spw for all."; }
+      if (made.step > 1) { note = "One of every " + made.step + " points is drawn, of " + made.total + "; choose an antenna or an spw for all."; }
       if (data.x.kind === "angle") {
         layout.polar = {
           bgcolor: "rgba(0,0,0,0)", angularaxis: { direction: "clockwise", rotation: 90, gridcolor: colours.line, linecolor: colours.soft },
