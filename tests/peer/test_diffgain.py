@@ -1,4 +1,4 @@
-"""linearPD and spwmap beside CASA's, on the tables of a band-to-band block; and beside the tables written for all windows."""
+"""linearPD and spwmap beside CASA's on a band-to-band block, and beside the tables that are written for all windows."""
 
 from __future__ import annotations
 
@@ -45,12 +45,14 @@ def setting(tmp_path_factory):
     roles = {s.role: i for i, s in enumerate(truth.sources)}
     setups, of = truth.raw["setups"], {int(s): r for s, r in truth.raw["reference_spw_of"].items()}
     solved, written = folder / "low", folder / "all"
+    scans = [
+        s["scan"] for s in truth.raw["subscans"]
+        if s["purpose"] == "science" and s["setup"] == "reference" and s["field"] in (roles["phase"], roles["diffgain"])
+    ]  # fmt: skip
     gaincal(
-        str(vis), str(solved), field=f"{roles['phase']},{roles['diffgain']}", spw=",".join(map(str, setups["reference"])),
-        solint="inf", calmode="p", refant=truth.refant, refantmode="strict", minsnr=3.0,
-        scan=",".join(str(s["scan"]) for s in truth.raw["subscans"]
-                      if s["purpose"] == "science" and s["setup"] == "reference"
-                      and s["field"] in (roles["phase"], roles["diffgain"])),
+        str(vis), str(solved), field=f"{roles['phase']},{roles['diffgain']}", scan=",".join(map(str, scans)),
+        spw=",".join(map(str, setups["reference"])), solint="inf", calmode="p", refant=truth.refant,
+        refantmode="strict", minsnr=3.0,
     )  # fmt: skip
     write_for_spws(solved, written, meta, {r: r for r in setups["reference"]} | of, {})
     spwmap = [of.get(s, s) for s in range(len(meta.spws))]
