@@ -21,7 +21,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "Antenna positions": ("hifa_antpos",),
     "Water vapour radiometers": ("hifa_wvrgcalflag",),
     "Bandpass": ("hifa_bandpassflag", "hifa_bandpass"),
-    "Phases": ("hifa_spwphaseup", "hifa_timegaincal"),
+    "Phases": ("hifa_spwphaseup", "hifa_diffgaincal", "hifa_timegaincal"),
     "Flux": ("hifa_fluxcalflag", "hif_setmodels", "hif_setjy", "hifa_gfluxscaleflag", "hifa_gfluxscale"),
     "Calibrated data": ("hifa_targetflag", "hif_applycal"),
     "Images": ("hif_makeimlist", "hif_makeimages"),
