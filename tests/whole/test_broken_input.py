@@ -32,7 +32,13 @@ def told(results: dict[str, dict]) -> list[dict]:
 
 
 def failed(results: dict[str, dict]) -> list[str]:
-    return [r["task"] for r in results.values() for o in r["blocks"].values() for s in o["scores"] if s["metric"] == "failed"]
+    return [
+        r["task"]
+        for r in results.values()
+        for o in r["blocks"].values()
+        for s in o["scores"]
+        if s["metric"] == "failed"
+    ]
 
 
 def calibrated(results: dict[str, dict]) -> bool:

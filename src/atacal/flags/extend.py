@@ -38,16 +38,31 @@ class Extend:
     def grown(self, flag: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return more flags than ``flag``, bool (baseline, time, chan, corr)."""
         out = self._neighbours(flag) if self.around or self.near_time or self.near_freq else flag.copy()
-        _, ntime, nchan, _ = flag.shape
-        whole_time = 100.0 * out.sum(axis=2) / nchan >= self.freq_percent  # (baseline, time, corr)
-        whole_chan = 100.0 * out.sum(axis=1) / ntime >= self.time_percent  # (baseline, chan, corr)
-        if self.freq_percent > 0:
+        _, ntime, nchan, ncorr = flag.shape
+        # of 100 % or more: what is wholly flagged stays so
+        grow_freq, grow_time = (0 < percent < 100 for percent in (self.freq_percent, self.time_percent))
+        whole_time = (
+            100.0 * out.sum(axis=2) / nchan >= self.freq_percent if grow_freq else None
+        )  # (baseline, time, corr)
+        whole_chan = (
+            100.0 * out.sum(axis=1) / ntime >= self.time_percent if grow_time else None
+        )  # (baseline, chan, corr)
+        if whole_time is not None:
             out |= whole_time[:, :, None, :]
-        if self.time_percent > 0:
+        if whole_chan is not None:
             out |= whole_chan[:, None, :, :]
         if self.pols:
-            out |= out.any(axis=3, keepdims=True)
+            either = out[..., 0].copy()
+            for corr in range(1, ncorr):
+                either |= out[..., corr]
+            out |= either[..., None]
         return out
+
+    @property
+    def cell_by_cell(self) -> bool:
+        """Whether no flag depends on those of other times and channels."""
+        grows = any(0 < percent < 100 for percent in (self.freq_percent, self.time_percent))
+        return not (grows or self.around or self.near_time or self.near_freq)
 
     def _neighbours(self, flag: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Flag the neighbours of flags, and what has more than four flagged ones among its eight."""
@@ -168,17 +183,25 @@ def _extend_rows(ms: MeasurementSet, task: Task, ddid: int, rows: Rows, stacks: 
     flag = np.empty((len(rows), nchan, ncorr), bool)
     ms.read("FLAG", segments, flag)
     before = task.outcome.changed
+    assert isinstance(task.agent, Extend)
+    if task.agent.cell_by_cell and len(chan) == nchan and len(corr) == ncorr:
+        _take(task, flag, task.agent.grown(flag[None])[0], flag)
+        stacks = []
     for stack in stacks:
         index = (stack[:, :, None, None], chan[:, None], corr)
         old = flag[index]
-        assert isinstance(task.agent, Extend)
-        new = task.agent.grown(old)
-        task.outcome.selected += old.size
-        if task.value:
-            task.outcome.changed += int((new & ~old).sum())
-            flag[index] = new
-        else:
-            task.outcome.changed += int((new & old).sum())
-            flag[index] = old & ~new
+        _take(task, old, task.agent.grown(old), old)
+        flag[index] = old
     if write and task.outcome.changed != before:
         ms.write("FLAG", segments, flag)
+
+
+def _take(task: Task, old: NDArray[np.bool_], new: NDArray[np.bool_], out: NDArray[np.bool_]) -> None:
+    """Count what changes, and put the flags as they shall be into ``out`` (which may be ``old``)."""
+    task.outcome.selected += old.size
+    if task.value:
+        task.outcome.changed += int(np.count_nonzero(new) - np.count_nonzero(old))  # none is taken back
+        out[...] = new
+    else:
+        task.outcome.changed += int(np.count_nonzero(new & old))
+        np.greater(old, new, out=out)
