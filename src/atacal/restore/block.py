@@ -53,6 +53,8 @@ class Plan:
     applications : tuple of Application
     tables : dict of str to Path
         By table: the archive that it is in, or the table itself where it is unpacked.
+    own : bool
+        Whether a run of atacal has made the products.
     """
 
     block: str
@@ -61,6 +63,7 @@ class Plan:
     flagversion: str
     applications: tuple[Application, ...]
     tables: dict[str, Path]
+    own: bool = False
 
 
 @dataclass
@@ -121,7 +124,8 @@ def plan_block(
         raise RestoreError(
             f"{flags} has no folder {block}.ms.flagversions; it has {', '.join(contents(flags)) or 'nothing'}"
         )
-    return Plan(block, raw, flags, flagversion, tuple(applications), tables)
+    own = products.manifest is not None and products.manifest.pipeline_version.startswith("atacal ")
+    return Plan(block, raw, flags, flagversion, tuple(applications), tables, own)
 
 
 def restore_block(plan: Plan, folder: Path, importing: Import, *, overwrite: bool = False) -> Restored:
@@ -160,6 +164,8 @@ def restore_block(plan: Plan, folder: Path, importing: Import, *, overwrite: boo
     else:
         with beside(folder, plan.block) as work:
             _import(plan, work, importing)
+            if plan.own:
+                _weights_as_ours(work / ms.name)
             notes = _restore_flags(plan, work / ms.name)
             restored = _report(plan, ms, _apply(plan, work / ms.name, folder), notes)
             renamed(work / ms.name, work / ms.name, ms)
@@ -231,6 +237,13 @@ def _import(plan: Plan, work: Path, importing: Import) -> None:
     )  # fmt: skip
     if raw.packed:
         shutil.rmtree(asdm)
+
+
+def _weights_as_ours(ms: Path) -> None:
+    """Make the weights 1/SIGMA^2 to the bit, as the import of a run does: applycal leaves those of many rows alone."""
+    from atacal.tasks.initweights import initweights
+
+    initweights(vis=str(ms), wtmode="sigma")
 
 
 def _restore_flags(plan: Plan, ms: Path) -> list[str]:
