@@ -38,6 +38,7 @@ START = 5.067294e9
 REASONS = [
     {"rule": "jump", "antenna": "DA41", "spw": "17", "value": 9.125, "limit": 5.0},
     {"rule": "jump", "antenna": "DV03", "spw": "19", "value": 7.5, "limit": 5.0},
+    {"rule": "no good solution", "table": "X.ms.hifa_bandpass.s03.bcal.tbl", "value": 4200},
 ]
 """Why a stage flagged: one finding for each antenna and spw."""
 

@@ -236,6 +236,12 @@ def test_reasons_of_flags(made_run, shown):
     page = one.open(made_run / "weblog" / "flags.html")
     page.locator("table.matrix td[data-at] button").first.click()
     assert "online" in page.locator(".reasons").first.inner_text()
+    page.locator('td[data-at="DA41\tSgr A*\t17"] button').first.click()
+    why = page.locator(".reasons").first
+    assert "jump 9.125 (limit 5)" in why.inner_text()
+    assert "7.5" not in why.inner_text()  # of another antenna
+    table = why.get_by_text("4200 have no good solution in hifa_bandpass.s03.bcal.tbl")
+    assert table.get_attribute("href") == "stage-03-hifa_bandpass.html"
     page = one.open(made_run / "weblog" / "antennas.html", "#antenna=PM01")
     assert "PM01 was shadowed" in page.locator("#antenna-found").inner_text()
     assert "shadow" in page.locator("#antenna-flags").inner_text()

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from atacal.weblog.charts import natural
 from atacal.weblog.read import RunData
+
+_MOST = 3
+_REASONS = 300
+"""Findings of a cause that the pages carry along for their texts."""
+_MADE_BY = re.compile(r"\.s(\d\d+)[._]")
+
+
+def _stage_of(table: str) -> int:
+    """Return the stage that made a table, of its name; 0 if it does not tell."""
+    found = _MADE_BY.search(table)
+    return int(found.group(1)) if found else 0
+
+
+def _brief(reason: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the texts say of a finding."""
+    names = ("rule", "measure", "value", "limit", "antenna", "baseline", "spw", "field")
+    return {k: reason[k] for k in names if reason.get(k) not in (None, "") and not reason.get("table")}
 
 
 @dataclass(frozen=True)
@@ -21,6 +39,8 @@ class Cause:
         Visibilities flagged that were not flagged before, and all.
     before : int
         Visibilities flagged by the causes before it.
+    reasons : list of dict
+        The findings behind it.
     """
 
     number: int
@@ -29,6 +49,22 @@ class Cause:
     newly: int
     total: int
     before: int
+    reasons: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def why(self) -> list[tuple[str, int]]:
+        """Say why: tables that lack solutions, the worst first, with the stage that made each; else who (stage 0)."""
+        tables = [(int(r.get("value") or 0), str(r["table"])) for r in self.reasons if r.get("table")]
+        if tables:
+            shown = sorted((t for t in tables if t[0]), key=lambda t: (-t[0], t[1]))
+            return [
+                (f"{n} have no good solution in {name.rsplit('.ms.', 1)[-1]}", _stage_of(name))
+                for n, name in shown[:_MOST]
+            ]
+        who = list(dict.fromkeys(str(r.get("antenna") or r.get("baseline") or "") for r in self.reasons))
+        who = [w for w in who if w]
+        more = f" and {len(who) - 2 * _MOST} more" if len(who) > 2 * _MOST else ""
+        return [(", ".join(who[: 2 * _MOST]) + more, 0)] if who else []
 
     @property
     def share(self) -> float:
@@ -83,7 +119,11 @@ class Attribution:
 
     def plain(self) -> dict[str, Any]:
         """Return what the pages' script needs."""
-        causes = [{"stage": c.number, "task": c.task, "cause": c.cause} for c in self.causes]
+        causes = [
+            {"stage": c.number, "task": c.task, "cause": c.cause, "reasons": [_brief(r) for r in c.reasons[:_REASONS]],
+             "tables": [[text, stage] for text, stage in c.why if stage]}
+            for c in self.causes
+        ]  # fmt: skip
         cells = [
             {"antenna": a, "field": f, "spw": s, "total": c.total, "by": {str(k): v for k, v in c.by.items()}}
             for (a, f, s), c in sorted(self.cells.items())
@@ -101,7 +141,8 @@ def attribute(run: RunData, block: str) -> Attribution:
         if part.block != block or not flag.get("total"):
             continue
         at, newly = len(causes), int(flag["newly"])
-        causes.append(Cause(stage.number, stage.task, str(flag["cause"]), newly, int(flag["total"]), before))
+        reasons = [r for r in flag.get("reasons") or [] if isinstance(r, Mapping)]
+        causes.append(Cause(stage.number, stage.task, str(flag["cause"]), newly, int(flag["total"]), before, reasons))
         before += newly
         for spw, fields in flag["counts"].items():
             for name, antennas in fields.items():

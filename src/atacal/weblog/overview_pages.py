@@ -12,8 +12,8 @@ from atacal.weblog.site import Site
 from atacal.weblog.topics import OTHER, SUBJECTS, TOPICS, topic_of
 from atacal.weblog.values import Table, Value, cell, duration, one, records
 
-LAST = "hifa_exportdata"
-"""The stage that ends a recipe."""
+LAST = ("hifa_exportdata", "hif_exportdata", "h_exportdata")
+"""Stages that end a recipe."""
 _SET_COLUMNS = (
     ("session", "session"), ("block", "data set"), ("receivers", "receivers"), ("antennas", "antennas"),
     ("start_mjd_s", "start [UTC]"), ("end_mjd_s", "end [UTC]"), ("on_target_s", "on source [s]"),
@@ -28,7 +28,7 @@ def home_pages(site: Site) -> None:
     sets, pages = _sets(run)
     site.page(
         "index.html", "index.html", tally={b: bands.count(b) for b in ("red", "yellow", "blue", "green", "none")},
-        ended=bool(run.stages) and run.stages[-1].task == LAST, first=look_first(run), overview=_overview(run),
+        ended=bool(run.stages) and run.stages[-1].task in LAST, first=look_first(run), overview=_overview(run),
         sets=sets, set_rows=list(zip(pages, sets.rows, strict=True)), failed=_failed(run),
     )  # fmt: skip
     site.page("tasks.html", "tasks.html")

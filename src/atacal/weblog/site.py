@@ -84,6 +84,10 @@ class Site:
         made.globals["site"] = self
         return made
 
+    def link_of(self, number: int) -> str:
+        """Return the page of a stage by its number; empty if there is none."""
+        return next((stage_page(s.number, s.task) for s in self.run.stages if s.number == number), "")
+
     def stage_name(self, page: str) -> str:
         """Return the words for a link to a stage's page."""
         for s in self.run.stages:

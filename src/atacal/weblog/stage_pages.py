@@ -102,7 +102,7 @@ def _reasons(stage: StageResult) -> dict[str, list[dict[str, Any]]]:
     out: dict[str, list[dict[str, Any]]] = {}
     for part in stage.parts:
         for flag in part.listed("flags"):
-            for reason in (r for r in flag.get("reasons") or [] if isinstance(r, Mapping)):
+            for reason in (r for r in flag.get("reasons") or [] if isinstance(r, Mapping) and not r.get("table")):
                 told = {k: reason[k] for k in _CONCERNS if reason.get(k) not in (None, "")}
                 out.setdefault(part.block, []).append({"cause": str(flag["cause"]), **told})
     return {block: found[:_REASONS] for block, found in out.items()}

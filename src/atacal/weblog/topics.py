@@ -13,7 +13,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "hif_lowgainflag", "hif_gainflag", "hifa_bandpassflag", "hifa_gfluxscaleflag", "hifa_targetflag",
     ),
     "Imaging": ("hif_makeimlist", "hif_makeimages"),
-    "Export": ("hifa_exportdata",),
+    "Export": ("hifa_exportdata", "hif_exportdata", "h_exportdata"),
 }  # fmt: skip
 OTHER = "Other"
 SUBJECTS: dict[str, tuple[str, ...]] = {

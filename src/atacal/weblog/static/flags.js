@@ -31,6 +31,24 @@
   function stageLink(data, cause) {
     return make("a", cause.stage + " " + cause.task, { href: data.pages[String(cause.stage)] || "tasks.html" });
   }
+  function why(data, cause, cell) { // findings that name the antenna and the spw, and tables that lacked solutions
+    const number = function (v) { return typeof v === "number" ? Number(v.toPrecision(4)) : v; };
+    const among = function (listed, value) { return listed === undefined || String(listed).split(/[,&]/).includes(value); };
+    const mine = cause.reasons.filter(function (r) {
+      const who = r.antenna === undefined ? r.baseline : r.antenna;
+      return r.rule !== undefined && among(who, cell.antenna) && among(r.spw, cell.spw) && (r.field === undefined || r.field === cell.field);
+    });
+    const box = make("span");
+    const texts = [...new Set(mine.map(function (r) {
+      return (r.measure || r.rule) + (r.value === undefined ? "" : " " + number(r.value)) + (r.limit === undefined ? "" : " (limit " + number(r.limit) + ")");
+    }))].slice(0, 3);
+    for (const text of texts) { box.append(make("span", text), make("br")); }
+    for (const [text, stage] of cause.tables) {
+      const page = (data.pages[String(stage)] || "").split("#")[0];
+      box.append(page ? make("a", text, { href: page }) : make("span", text), make("br"));
+    }
+    return box;
+  }
   function matrices(data) {
     for (const block of data.blocks) {
       const cells = new Map(block.cells.map((c) => [[c.antenna, c.field, c.spw].join("\t"), c]));
@@ -46,8 +64,8 @@
         if (!cell) { return; }
         for (const old of at.querySelectorAll(".aimed")) { old.classList.remove("aimed"); }
         td.classList.add("aimed");
-        box.replaceChildren(table(cell.antenna + ", " + cell.field + ", spw " + cell.spw, ["stage", "cause", "visibilities", "of", "share"],
-          Object.entries(cell.by).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(cell.total), percent(n, cell.total)])),
+        box.replaceChildren(table(cell.antenna + ", " + cell.field + ", spw " + cell.spw, ["stage", "cause", "visibilities", "of", "share", "why"],
+          Object.entries(cell.by).map(([i, n]) => [stageLink(data, block.causes[i]), block.causes[i].cause, String(n), String(cell.total), percent(n, cell.total), why(data, block.causes[i], cell)])),
           make("a", cell.antenna + " through all stages: what was said of it, and its charts", { href: "antennas.html" + W.hash({ antenna: cell.antenna, spw: cell.spw, block: data.blocks.length > 1 ? block.block : "" }, "") }));
       });
     }
