@@ -22,7 +22,8 @@ def run(folder: Path, template: str = "", **given) -> tuple[dict[str, dict], Pat
     shutil.copy(f"{vis}.antennapos.csv", out / "antennapos.csv")
     if template:
         (out / "X.flagtemplate.txt").write_text(template)
-    pipeline([str(vis)], outdir=str(out), stages="hif_applycal", workers=1)
+    report = pipeline([str(vis)], outdir=str(out), stages="hif_applycal", workers=1, weblog=False)
+    assert report.exit_code == bool(report.failed)
     results = [json.loads(p.read_text()) for p in sorted((out / "stages").glob("*/result.json"))]
     return {r["task"]: r for r in results}, out
 
@@ -70,7 +71,8 @@ def test_no_bandpass_calibrator(tmp_path):
     results, _ = run(tmp_path, without="bandpass")
     assert results["hifa_importdata"]["score"] <= 0.33
     assert any("BANDPASS" in m["text"] and m["advice"] for m in told(results))
-    assert "hifa_bandpass" in results
+    assert results["hifa_bandpass"]["blocks"]["X.ms"]["failed"]  # it ends here, and says why
+    assert "hif_applycal" not in results
 
 
 def test_every_antenna_flagged_on_one_spw(tmp_path):
@@ -80,7 +82,8 @@ def test_every_antenna_flagged_on_one_spw(tmp_path):
     assert failed(results) == []
     assert calibrated(results)
     fluxes = results["hifa_gfluxscale"]["blocks"]["X.ms"]["sets"]["fluxes"]["J1650-2943"]
-    assert set(map(str, others)) <= set(fluxes)
+    assert set(fluxes) == set(map(str, others))
+    assert any(f"spw {first} cannot be calibrated" in m["text"] for m in told(results))
 
 
 @pytest.mark.parametrize("field", ["1", "2", "3"])

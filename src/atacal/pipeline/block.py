@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from atacal.errors import NoSolutions
 from atacal.heuristics.scores import Recipe
 from atacal.pipeline.callibrary import Applied, CalLibrary, Unit, arguments
 from atacal.pipeline.charts import Chart, write_chart
@@ -15,6 +16,7 @@ from atacal.pipeline.facts import Facts, read_facts
 from atacal.pipeline.ledger import flag_causes, flag_commands
 from atacal.pipeline.results import FlagCause, Outcome
 
+_FEWEST_BASELINES = 2
 CALTABLES, STAGES = "caltables", "stages"
 
 
@@ -64,7 +66,15 @@ class Block:
 
     @cached_property
     def facts(self) -> Facts:
-        return read_facts(self.vis)
+        """What the block holds, without the spws that an earlier stage had to give up (`give_up`)."""
+        return read_facts(self.vis).without(self.context.get("lost_spws", []))
+
+    def give_up(self, spws: Sequence[int], why: str) -> None:
+        """Flag spws that cannot be calibrated, and have the stages after this one leave them out."""
+        text = f"spw {', '.join(map(str, spws))} cannot be calibrated: {why}"
+        self.out.say("warning", text, "see what has flagged these data")
+        self.flag({why: [f"mode='manual' spw='{','.join(map(str, spws))}'"]})
+        self.set("lost_spws", sorted({*self.get("lost_spws", []), *spws}))
 
     @property
     def cycle4(self) -> bool:
@@ -110,9 +120,10 @@ class Block:
 
         Paths in the arguments are relative to the run directory, which is the current one while a stage is done.
         """
+        result = getattr(importlib.import_module("atacal.tasks"), name)(**given)
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
         self.out.calls.append(f"{name}({shown})")
-        return getattr(importlib.import_module("atacal.tasks"), name)(**given)
+        return result
 
     def solve(
         self, task: str, caltable: str, *, intents: Sequence[str], spws: Sequence[int] | None = None,
@@ -149,6 +160,11 @@ class Block:
         -------
         list of Unit
             What was solved; empty if there are no such data (no table is made then).
+
+        Raises
+        ------
+        NoSolutions
+            If none of the data gave any; where only some did not, that is a message.
         """
         library = CalLibrary([*self.library.entries, *extra])
         if terms is not None:
@@ -157,17 +173,39 @@ class Block:
             self.facts, intents, self.facts.science_spws if spws is None else spws, fields=fields, scans=scans,
             terms=terms,
         )  # fmt: skip
-        for i, unit in enumerate(units):
+        solved: list[Unit] = []
+        failures: list[NoSolutions] = []
+        for unit in units:
             where = unit.selection()
             if channels:
                 where["spw"] = ",".join(f"{s}:{channels[s]}" if s in channels else str(s) for s in unit.spws)
-            self.do(
-                task, vis=self.name, caltable=caltable, **where, **{"refant": self.refant, **given},
-                append=append or i > 0, **arguments(unit.stack),
-            )  # fmt: skip
-        if units and caltable not in self.out.tables:
+            try:
+                self._solve_unit(
+                    task, vis=self.name, caltable=caltable, **where, **{"refant": self.refant, **given},
+                    append=append or bool(solved), **arguments(unit.stack),
+                )  # fmt: skip
+            except NoSolutions as error:
+                failures.append(error)
+            else:
+                solved.append(unit)
+        if failures and not solved:
+            raise failures[0]
+        for failure in failures:
+            self.out.say("attention", str(failure), "see what has flagged these data")
+        if solved and caltable not in self.out.tables:
             self.out.tables.append(caltable)
-        return units
+        return solved
+
+    def _solve_unit(self, task: str, **given: Any) -> None:
+        """Solve; where four baselines an antenna give nothing, because few antennas are left, two must do."""
+        try:
+            self.do(task, **given)
+        except NoSolutions:
+            if given.get("minblperant", 4) <= _FEWEST_BASELINES:
+                raise
+            self.do(task, **{**given, "minblperant": _FEWEST_BASELINES})
+            text = f"{given['caltable']}: few antennas are left: {_FEWEST_BASELINES} baselines of each must do"
+            self.out.say("attention", text, "see what has flagged the others")
 
     def register(self, *entries: Applied) -> None:
         """Register tables: from the next stage on, and in this one, they are applied."""

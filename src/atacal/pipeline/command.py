@@ -135,6 +135,8 @@ def pipeline(
         calls = _until(list(calls_for(chosen, (b.get("mode", "") for b in run.blocks.values()))), stages)
         watcher.expect(len(calls))
         for task, parameters in calls[1:]:
+            if len(run.failed) == len(run.blocks):  # the report says why
+                break
             run.call(task, parameters)
         run.watcher.close()
         if run.pages and not run.pages.page:  # every stage was kept

@@ -86,6 +86,13 @@ class Facts:
             return self.spws_of()
         return self.spws_of("TARGET") or self.spws_of("CHECK") or self.spws_of("PHASE") or self.spws_of()
 
+    def without(self, spws: Iterable[int]) -> Facts:
+        """Return the same facts with fewer science spws."""
+        other = Facts(self.metadata, self.scans)
+        lost = set(spws)
+        other.__dict__["science_spws"] = tuple(s for s in self.science_spws if s not in lost)
+        return other
+
     @cached_property
     def mode(self) -> str:
         """``BWSW``, ``B2B``, or empty: whether the phase calibrator was observed in other spws than the target.

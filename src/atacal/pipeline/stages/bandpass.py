@@ -110,12 +110,7 @@ def hifa_bandpass(
         raise PipelineError(f"{block.name}: all data of the bandpass calibrator are flagged")
     lost = [s for s in spws if s not in usable]
     if lost:
-        words = ", ".join(map(str, lost))
-        block.out.say(
-            "warning",
-            f"all data of the bandpass calibrator are flagged in spw {words}",
-            "these spws cannot be calibrated: see what flagged them",
-        )
+        block.give_up(lost, "all data of the bandpass calibrator are flagged")
     terms = None if not unregister_existing else {e.term for e in block.library.entries} - {"bandpass"}
     expected = expected_snr(block, fields[0], intent, usable)
     block.out.decisions["expected"] = {str(s): e.plain() for s, e in expected.items()}
@@ -151,7 +146,7 @@ def hifa_bandpass(
         common | {"solnorm": solnorm},
     )
     block.register(Applied("bandpass", table, interp="linear,linear"))
-    _score(block, table, spws, len(fields))
+    _score(block, table, spws, len(fields))  # given-up spws as well
     found = read_caltable(block.path(table))
     bandpass_charts(block, found)
     sizes = {i.channels for i in intervals.values()}
@@ -315,8 +310,7 @@ def _solve(
                 solint=text, combine=combine, bandtype="B", fillgaps=gaps, **how,
             )  # fmt: skip
         except NoSolutions as error:
-            words = ", ".join(map(str, spws))
-            block.out.say("warning", f"no bandpass of spw {words}: {error}", "these spws cannot be calibrated")
+            block.give_up(spws, f"no bandpass: {error}")
             continue
         made = made or bool(units)
     if not made:
