@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from atacal.pipeline import pipeline
+from atacal.simulate import simulate
 from atacal.weblog import weblog
 
 MAIN = (
@@ -106,6 +109,42 @@ def test_every_page_opens_and_draws(made_run, shown, pictures):
     ]:
         for link in links:
             assert not link.split("#")[0] or (web / link.split("#")[0]).is_file(), link
+
+
+def numbers_in(value: Any) -> set[float]:
+    if isinstance(value, (dict, list)):
+        return set().union(*map(numbers_in, value.values() if isinstance(value, dict) else value))
+    return {float(value)} if isinstance(value, (int, float)) and not isinstance(value, bool) else set()
+
+
+def test_a_whole_run(shown, tmp_path):
+    """All stages on a raw block: every page opens, every chart draws, every number is one of the stage's."""
+    simulate(str(tmp_path / "block.ms"), raw=True, fluxcal="sso", seed=9)
+    page_file = Path(pipeline(str(tmp_path / "block.ms"), outdir=str(tmp_path / "run")).weblog)
+    one = shown()
+    drawn = compared = 0
+    for path in sorted(page_file.parent.glob("*.html")):
+        page = one.open(path)
+        draw_all(page)
+        states = page.eval_on_selector_all(
+            "figure.chart:not([hidden])",
+            "all => all.map(f => [f.dataset.chart, f.dataset.state, f.querySelector('.problem').textContent])",
+        )
+        assert [s for s in states if s[1] != "drawn"] == [], path.name
+        drawn += len(states)
+        if path.name.startswith("stage-"):
+            (result,) = (tmp_path / "run" / "stages").glob(f"{path.name[6:8]}-*/result.json")
+            told = json.loads(result.read_text())
+            values = set(page.eval_on_selector_all("data", "all => all.map(d => Number(d.value))"))
+            assert values <= numbers_in(told), path.name
+            for outcome in told["blocks"].values():
+                wanted = numbers_in(outcome["decisions"]) | numbers_in([s["value"] for s in outcome["scores"]])
+                assert wanted <= values, path.name
+            compared += len(values)
+    assert len(list((tmp_path / "run" / "stages").iterdir())) == 25
+    assert drawn > 150
+    assert compared > 500
+    assert one.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

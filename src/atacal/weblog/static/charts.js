@@ -19,6 +19,7 @@
       this.view = 0;
       this.large = false;
       this.gl = false;
+      this.drawing = null;
       element.addEventListener("click", (event) => this.click(event));
     }
     fits(selection) {
@@ -29,10 +30,15 @@
       });
     }
     wish() { return JSON.stringify([W.selection, W.dark(), this.view, this.large, all && this.gl]); }
-    async draw() {
+    draw() { // done when the chart is drawn, whoever has begun it
       const wish = this.wish();
-      if (this.drawn === wish) { return; }
-      this.drawn = wish;
+      if (this.drawn !== wish) {
+        this.drawn = wish;
+        this.drawing = this.make(wish);
+      }
+      return this.drawing;
+    }
+    async make(wish) {
       try {
         if (this.info.problem) { throw new Error(this.info.problem); }
         await W.script("static/plotly.min.js", "static/plotly.min.js cannot be loaded: it draws the charts");
