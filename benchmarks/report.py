@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-RECIPE, RAW = "benchmark", "raw benchmark"
+RECIPE, RAW, PIPELINE = "benchmark", "raw benchmark", "pipeline benchmark"
 """Names of the sections in the page's markers."""
 AIMS = {
     "phase-up": 10,
@@ -104,6 +104,25 @@ def raw_page(casa: dict[str, Any] | None, atacal: dict[str, Any] | None, about: 
     versions = " against ".join(r["version"] for r in (atacal, casa) if r)
     first = f"{versions}, {datetime.date.today()}, on {machine()}; Python {platform.python_version()} for atacal."
     return "\n\n".join([first, about, table(casa, atacal, RAW_AIMS, None)])
+
+
+def pipeline_page(found: list[tuple[int, float, dict[str, Any]]]) -> str:
+    """Write the pipeline's section: channels of a window, size [GB] and result of each block."""
+    lines = [f"{datetime.date.today().isoformat()}, {machine()}", ""]
+    lines += [
+        "| block | size [GB] | time [min] | peak of all processes [GB] | lowest score |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| 36 antennas, 4 windows of {nchan} channels, 40 min | {size:.1f} | {r['seconds'] / 60:.1f} "
+        f"| {r['peak_mb'] / 1e3:.2f} | {r['score']:.2f} |"
+        for nchan, size, r in found
+    ]
+    lines += ["", "| stage | " + " | ".join(f"{nchan} channels [s]" for nchan, _, _ in found) + " |"]
+    lines.append("|---|" + "---:|" * len(found))
+    for name in found[0][2]["stages"]:
+        lines.append(f"| {name} | " + " | ".join(f"{r['stages'].get(name, 0.0):.1f}" for _, _, r in found) + " |")
+    return "\n".join(lines)
 
 
 def write(path: Path, section: str, text: str) -> None:

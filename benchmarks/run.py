@@ -1,9 +1,10 @@
 """Time the recipe with CASA and with atacal on the same data, and write the tables into docs/benchmark.md.
 
-    python benchmarks/run.py [--part recipe|raw] [--preset bench] [--only atacal] [--repeat 1] [--folder DIR]
+    python benchmarks/run.py [--part recipe|raw|pipeline] [--preset bench] [--only atacal] [--repeat 1] [--folder DIR]
                              [--asdm ASDM] [--no-write]
 
-There are two parts: the standard recipe (`steps.py`), and a raw block from the ASDM to data in kelvin (`raw_steps.py`).
+There are three parts: the standard recipe (`steps.py`), a raw block from the ASDM to data in kelvin (`raw_steps.py`), and a
+whole run of the pipeline (`pipeline_run.py`; atacal alone, for CASA's pip packages have no pipeline).
 
 CASA runs in its environment of its own (`$ATACAL_PEER/casapy`; `make peer` makes it).
 """
@@ -24,6 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import pipeline_run  # noqa: E402
 import raw_data  # noqa: E402
 import report  # noqa: E402
 
@@ -153,10 +155,22 @@ def raw_part(given: argparse.Namespace, engines: Sequence[str], python: dict[str
     return report.raw_page(casa, atacal, about)
 
 
+def pipeline_part(given: argparse.Namespace, engines: Sequence[str], python: dict[str, Path]) -> str:
+    """Run the pipeline on blocks shaped like SN 1987A's; return its section of the page."""
+    found = []
+    for nchan in (3840, 128):
+        vis = pipeline_run.make_block(given.folder, nchan)
+        os.sync()
+        result = pipeline_run.run_pipeline(vis, given.folder / "pipeline")
+        found.append((nchan, folder_bytes(vis) / 1e9, result))
+        shutil.rmtree(given.folder / "pipeline")
+    return report.pipeline_page(found)
+
+
 def main() -> None:
     """Build the data, run both, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("recipe", "raw"), help="run one of the two parts")
+    parser.add_argument("--part", choices=("recipe", "raw", "pipeline"), help="run one of the parts")
     parser.add_argument("--preset", default="bench", help="size of the recipe's MeasurementSet: bench, small, tiny")
     parser.add_argument("--only", choices=("casa", "atacal"), help="run one of the two")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each, in turn; the fastest counts")
@@ -169,13 +183,14 @@ def main() -> None:
     if "casa" in engines:
         python["casa"] = casa_python()
     given.folder.mkdir(parents=True, exist_ok=True)
-    parts = {"recipe": (report.RECIPE, recipe_part), "raw": (report.RAW, raw_part)}
+    parts = {"recipe": (report.RECIPE, recipe_part), "raw": (report.RAW, raw_part),
+             "pipeline": (report.PIPELINE, pipeline_part)}  # fmt: skip
     for name in [given.part] if given.part else list(parts):
         section, measure = parts[name]
         text = measure(given, engines, python)
         print("\n" + text)
         standard = given.preset == "bench" if name == "recipe" else given.asdm is None
-        if standard and not given.no_write and not given.only:
+        if standard and not given.no_write and (not given.only or name == "pipeline"):
             report.write(PAGE, section, text)
 
 

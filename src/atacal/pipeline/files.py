@@ -22,7 +22,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     ------
     WriteError
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.part")  # one name, so that a killed run's is written over
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:
