@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from atacal.simulate import read_truth
+
 SAMPLING_S = 0.25
 
 
@@ -29,11 +31,11 @@ def make_block(folder: Path, nchan: int) -> Path:
 
 def write_fluxes(vis: Path, target: Path) -> None:
     """Write the flux calibrator's true flux densities into a flux.csv."""
-    truth = json.loads(Path(f"{vis}.truth.json").read_text())
-    field = next(i for i, s in enumerate(truth["sources"]) if s["role"] == "flux")
-    name = truth["sources"][field]["name"]
+    truth = read_truth(str(vis))
+    field = truth.roles["flux"][0]
+    fluxes = truth.flux_jy[truth.sources[field].name]
     lines = ["ms,field,spw,I,Q,U,V,spix,uvmin,uvmax,comment"]
-    lines += [f"{vis.name},{field},{s},{truth['flux_jy'][name][s]},0,0,0,0,0,0," for s in truth["raw"]["science_spws"]]
+    lines += [f"{vis.name},{field},{s},{fluxes[s]},0,0,0,0,0,0," for s in truth.raw["science_spws"]]
     target.write_text("\n".join(lines) + "\n")
 
 

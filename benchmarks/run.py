@@ -3,8 +3,8 @@
     python benchmarks/run.py [--part recipe|raw|pipeline] [--preset bench] [--only atacal] [--repeat 1] [--folder DIR]
                              [--asdm ASDM] [--no-write]
 
-There are three parts: the standard recipe (`steps.py`), a raw block from the ASDM to data in kelvin (`raw_steps.py`), and a
-whole run of the pipeline (`pipeline_run.py`; atacal alone, for CASA's pip packages have no pipeline).
+There are three parts: the standard recipe (`steps.py`), a raw block from the ASDM to data in kelvin (`raw_steps.py`),
+and a whole run of the pipeline (`pipeline_run.py`; atacal alone, for CASA's pip packages have no pipeline).
 
 CASA runs in its environment of its own (`$ATACAL_PEER/casapy`; `make peer` makes it).
 """

@@ -13,7 +13,7 @@ from atacal.heuristics.scores import Recipe
 from atacal.pipeline.callibrary import Applied, CalLibrary, Unit, arguments
 from atacal.pipeline.charts import Chart, write_chart
 from atacal.pipeline.facts import Facts, read_facts
-from atacal.pipeline.ledger import flag_causes, flag_commands
+from atacal.pipeline.ledger import flag_causes, flag_commands, wholly_flagged
 from atacal.pipeline.results import FlagCause, Outcome
 
 _FEWEST_BASELINES = 2
@@ -67,12 +67,13 @@ class Block:
     @cached_property
     def facts(self) -> Facts:
         """What the block holds, without the spws that an earlier stage had to give up (`give_up`)."""
-        return read_facts(self.vis).without(self.context.get("lost_spws", []))
+        return read_facts(self.vis).without(self.context.get("lost_spws", []), self.context.get("lost_fields", []))
 
     def give_up(self, spws: Sequence[int], why: str) -> None:
         """Flag spws that cannot be calibrated, and have the stages after this one leave them out."""
         text = f"spw {', '.join(map(str, spws))} cannot be calibrated: {why}"
         self.out.say("warning", text, "see what has flagged these data")
+        self.out.score(0.33, "lost_spws", len(spws), "spws", "spws lost", f"{self.name}: {text}")
         self.flag({why: [f"mode='manual' spw='{','.join(map(str, spws))}'"]})
         self.set("lost_spws", sorted({*self.get("lost_spws", []), *spws}))
 
@@ -242,7 +243,25 @@ class Block:
         self.out.count_flags(found)
         if any(causes.values()):
             self.out.flags_changed = True
+        if not self.facts.mode:  # each setup of a switched block has calibrators of its own
+            self._note_lost(*wholly_flagged(self.facts, report, len(causes)))
         return found
+
+    def _note_lost(self, spws: list[int], fields: list[str]) -> None:
+        """Leave out what has no data left, from the next stage on; the last of the calibrators stays, to be missed."""
+        known = self.get("lost_spws", [])
+        lost = [s for s in spws if s not in known]
+        if lost and len(lost) + len(known) < len(self.facts.science_spws):
+            self.set("lost_spws", sorted([*known, *lost]))
+            self.give_up(lost, "all data of the bandpass calibrator are flagged")
+        needed = {i: self.facts.field_names(i) for i in ("BANDPASS", "PHASE", "TARGET")}
+        gone = [f for f in fields if not any(names == [f] for names in needed.values())]
+        new = [f for f in gone if f not in self.get("lost_fields", [])]
+        if new:
+            self.set("lost_fields", sorted({*self.get("lost_fields", []), *new}))
+            text = f"all data of {', '.join(new)} are flagged: the stages after this one leave them out"
+            self.out.say("warning", text, "see what has flagged these data")
+            self.out.score(0.5, "lost_fields", len(new), "fields", "fields lost", f"{self.name}: {text}")
 
     def _flagdata(self, commands: list[str]) -> Any:
         from atacal.tasks import flagdata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -86,9 +86,11 @@ class Facts:
             return self.spws_of()
         return self.spws_of("TARGET") or self.spws_of("CHECK") or self.spws_of("PHASE") or self.spws_of()
 
-    def without(self, spws: Iterable[int]) -> Facts:
-        """Return the same facts with fewer science spws."""
-        other = Facts(self.metadata, self.scans)
+    def without(self, spws: Iterable[int], fields: Iterable[str] = ()) -> Facts:
+        """Return the same facts with fewer science spws and fields."""
+        gone = {f.id for f in self.metadata.fields if f.name in set(fields)}
+        scans = (replace(s, fields=tuple(f for f in s.fields if f not in gone)) for s in self.scans)
+        other = Facts(self.metadata, tuple(s for s in scans if s.fields) if gone else self.scans)
         lost = set(spws)
         other.__dict__["science_spws"] = tuple(s for s in self.science_spws if s not in lost)
         return other

@@ -80,6 +80,34 @@ def _before_all(facts: Facts, by_name: Mapping[str, Mapping[str, Any]], name: st
     return FlagCause(name, (), (), newly, total, counts, by_scan)
 
 
+def wholly_flagged(facts: Facts, report: Mapping[str, Any], last: int) -> tuple[list[int], list[str]]:
+    """Find what is lost after the last cause of a report of `flag_commands`.
+
+    Returns
+    -------
+    spws : list of int
+        Those in which all data of the bandpass calibrators are flagged.
+    fields : list of str
+        Those of which all data are flagged, in all other spws.
+    """
+    by_name = {r["name"]: r for r in _summary_reports(report)}
+    of_spw = {s: by_name.get(f"{last}:{s}", {}) for s in facts.science_spws}
+    bandpass = facts.field_names("BANDPASS")
+
+    def lost(spw: int, name: str) -> bool:
+        one = of_spw[spw].get(name)
+        return not isinstance(one, Mapping) or one["flagged"] >= one["total"]
+
+    spws = [s for s in facts.science_spws if bandpass and all(lost(s, name) for name in bandpass)]
+    left = [s for s in facts.science_spws if s not in spws]
+    return spws, [name for name in facts.field_names() if left and all(lost(s, name) for s in left)]
+
+
+def _summary_reports(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    reports = [report] if report.get("type") == "summary" else [r for r in report.values() if isinstance(r, Mapping)]
+    return [r for r in reports if r.get("type") == "summary"]
+
+
 def _newly(
     was: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]], *, zeros: bool = False
 ) -> dict[str, tuple[int, int]]:
