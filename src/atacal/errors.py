@@ -14,6 +14,10 @@ class ArgumentError(AtacalError, ValueError):
     """A task argument has a value that the task cannot take."""
 
 
+class MissingLibrary(ArgumentError):
+    """What is asked for needs a library that is not installed."""
+
+
 class NoFlagCommands(ArgumentError):
     """A list of flag commands is empty, or has none of those asked for."""
 

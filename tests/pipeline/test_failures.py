@@ -84,3 +84,19 @@ def _again(run: Run):
         old = run._read(number)
         run._take(old)
         yield old
+
+
+def test_a_stage_of_the_whole_run_that_fails_does_not_end_it(begun_copy, monkeypatch):
+    from atacal.errors import MissingLibrary
+    from atacal.pipeline.stages import makeimlist
+
+    def missing() -> None:
+        raise MissingLibrary("images need the library ducc0, which is not installed")
+
+    monkeypatch.setattr(makeimlist, "wgridder", missing)
+    with Run(begun_copy, workers=1) as run:
+        list(_again(run))
+        result = run.call("hif_makeimlist", {"intent": "PHASE"})
+        assert result["score"] == 0
+        assert "ducc0" in result["run"]["messages"][0]["text"]
+        assert run.call("hif_makeimages", {})["run"]["summary"] == "nothing to image"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import ArgumentError, EmptySelection
+from atacal.errors import EmptySelection
 from atacal.images.spec import ARCSEC, ImageSpec
 from atacal.images.visibilities import Batch, Visibilities
 from atacal.images.weighting import Weighting
@@ -34,14 +34,14 @@ def wgridder() -> Any:
 
     Raises
     ------
-    ArgumentError
+    MissingLibrary
         If it is not installed.
     """
     try:
         import ducc0
     except ImportError as error:
-        raise ArgumentError(
-            "images need the library ducc0, which is not installed: pip install atacal[images]"
+        raise MissingLibrary(
+            "images need the library ducc0, which is not installed: pip install 'atacal[images]'"
         ) from error
     return ducc0.wgridder
 

@@ -19,6 +19,7 @@ is done, after flags and models have been brought back to how the stage before l
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import platform
 import re
@@ -29,20 +30,22 @@ from time import perf_counter
 from typing import IO, Any
 
 from atacal import __version__
-from atacal.errors import PipelineError
+from atacal.errors import ArgumentError, AtacalError, MissingLibrary, PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import current_limit
 from atacal.pipeline.block import CALTABLES, STAGES, Block, Whole, stage_folder
 from atacal.pipeline.execute import Workers, keep_state, run_block
 from atacal.pipeline.files import digest, fingerprint, read_json, write_json
 from atacal.pipeline.pages import Pages
-from atacal.pipeline.results import lowest
+from atacal.pipeline.results import Outcome, lowest
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import forget_versions, restore
 from atacal.pipeline.watch import Watcher
 from atacal.pipeline.workplace import at_work, stage_log
 from atacal.results import plain
 from atacal.threads import WORKERS
+
+log = logging.getLogger("atacal")
 
 RESULT = "result.json"
 NOTHING = {"flag_version": "", "models": ""}
@@ -206,7 +209,7 @@ class Run:
             return {"number": number, "task": stage.task, "title": stage.title, "blocks": blocks}
         whole = self._whole(stage, number)
         with at_work(self.folder), stage_log(self.folder, number, stage.task, "run"):
-            stage.function(whole, **parameters)
+            self._attempt(stage, whole, parameters)
             blocks = {}
             for block in whole.blocks:
                 kept = self.kept.get(block.name, NOTHING)
@@ -214,6 +217,20 @@ class Run:
         return {"number": number, "task": stage.task, "title": stage.title, "blocks": blocks} | {
             "run": plain(whole.out)
         }
+
+    def _attempt(self, stage: Stage, whole: Whole, parameters: dict[str, Any]) -> None:
+        """Do a stage of the whole run; an error of one that others do not need becomes a message and a score of 0."""
+        try:
+            stage.function(whole, **parameters)
+        except AtacalError as error:
+            own = isinstance(error, ArgumentError) and parameters != stage.parameters
+            if stage.needed or (own and not isinstance(error, MissingLibrary)):
+                raise
+            text = " ".join(str(error).split())
+            log.error("%s: %s", stage.task, text)
+            whole.out = Outcome(summary=f"failed: {text}")
+            whole.out.say("error", text, "see the stage's log; mend what it names and run again")
+            whole.out.score(0.0, "failed", None, "", "stage failed", text)
 
     def _take(self, result: dict[str, Any]) -> None:
         """Add a stage's result to the context."""
@@ -278,7 +295,8 @@ def _score(result: Mapping[str, Any]) -> float | None:
 
 def _has_failed(result: Mapping[str, Any]) -> bool:
     """Whether a stage has failed: it is tried again, for the disk may have been full."""
-    return any(s["metric"] == "failed" for outcome in result["blocks"].values() for s in outcome["scores"])
+    outcomes = [*result["blocks"].values(), *([result["run"]] if "run" in result else [])]
+    return any(s["metric"] == "failed" for outcome in outcomes for s in outcome["scores"])
 
 
 def _why(old: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from atacal.errors import ArgumentError, AtacalError
 from atacal.heuristics.imaging import ROBUST, cell_arcsec, combined_sensitivity, image_size
+from atacal.images.gridding import wgridder
 from atacal.images.make import make_image
 from atacal.images.spec import ImageSpec
 from atacal.ms.selection import Selection
@@ -92,6 +93,8 @@ def hif_makeimlist(
         for one in intent.split(",")
         for source, spws, blocks in _sources(whole, one, field, spw, specmode, per_eb)
     ]
+    if wanted:
+        wgridder()  # a library that is missing is said once
     options = {
         "robust": ROBUST if robust is None else robust, "cell": _cell(hm_cell), "imsize": _imsize(hm_imsize),
         "most": calmaxpix, "phasecenter": phasecenter, "uvrange": uvrange, "datacolumn": datacolumn,
