@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.errors import EmptySelection
+from atacal.errors import EmptySelection, MissingLibrary
 from atacal.images.spec import ARCSEC, ImageSpec
 from atacal.images.visibilities import Batch, Visibilities
 from atacal.images.weighting import Weighting
