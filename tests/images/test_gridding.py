@@ -189,7 +189,7 @@ def test_nothing_but_flags_is_an_error(sky):
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ducc0", None)
-    with pytest.raises(ArgumentError, match=r"pip install atacal\[images\]"):
+    with pytest.raises(ArgumentError, match=r"pip install 'atacal\[images\]'"):
         wgridder()
 
 
