@@ -14,6 +14,7 @@ from atacal.errors import ArgumentError, AtacalError, PipelineError
 from atacal.heuristics.scores import Recipe
 from atacal.memory import give_back, memory_limit
 from atacal.pipeline.block import Block, stage_folder
+from atacal.pipeline.results import in_words
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import restore, save_flags, save_models
 from atacal.pipeline.workplace import at_work, stage_log
@@ -135,10 +136,10 @@ def _attempt(stage: Stage, block: Block, parameters: Mapping[str, Any]) -> bool:
     except AtacalError as error:
         if isinstance(error, ArgumentError) and dict(parameters) != stage.parameters:
             raise
-        text = " ".join(str(error).split())
+        text = in_words(error, block.folder)
         log.error("%s: %s", stage.task, text)
     except Exception as error:
-        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        text = f"unexpected {type(error).__name__}: {in_words(error, block.folder)}"
         advice = "please report it with the stage's log"
         log.exception("%s: %s", stage.task, text)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -143,6 +144,12 @@ class Outcome:
         """Add flags, and note that flags have changed."""
         self.flags += causes
         self.flags_changed = self.flags_changed or any(c.newly for c in causes)
+
+
+def in_words(error: BaseException, folder: str | os.PathLike[str] = "") -> str:
+    """Return an error's text in a line; paths in the run directory are relative to it, wherever it is."""
+    text = " ".join(str(error).split())
+    return text.replace(f"{os.fspath(folder)}/", "") if os.fspath(folder) else text
 
 
 def lowest(scores: list[Score] | list[dict[str, Any]]) -> float | None:

@@ -37,7 +37,7 @@ from atacal.pipeline.block import CALTABLES, STAGES, Block, Whole, stage_folder
 from atacal.pipeline.execute import Workers, keep_state, run_block
 from atacal.pipeline.files import digest, fingerprint, read_json, write_json
 from atacal.pipeline.pages import Pages
-from atacal.pipeline.results import Outcome, lowest
+from atacal.pipeline.results import Outcome, in_words, lowest
 from atacal.pipeline.stage import Stage, find_stage
 from atacal.pipeline.state import forget_versions, restore
 from atacal.pipeline.watch import Watcher
@@ -226,7 +226,7 @@ class Run:
             own = isinstance(error, ArgumentError) and parameters != stage.parameters
             if stage.needed or (own and not isinstance(error, MissingLibrary)):
                 raise
-            text = " ".join(str(error).split())
+            text = in_words(error, self.folder)
             log.error("%s: %s", stage.task, text)
             whole.out = Outcome(summary=f"failed: {text}")
             whole.out.say("error", text, "see the stage's log; mend what it names and run again")

@@ -27,6 +27,7 @@ from atacal.images.products import write_products
 from atacal.images.spec import ImageResult
 from atacal.pipeline.block import Whole
 from atacal.pipeline.charts import Axis, Chart, Matrix
+from atacal.pipeline.results import in_words
 from atacal.pipeline.stage import stage
 from atacal.pipeline.stages.makeimlist import image_spec
 from atacal.plots.images import SkyPicture, picture_sky
@@ -141,7 +142,7 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
             result = make_image(replace(spec, **mask))
         paths = write_products(result, f"{folder}/{IMAGES}/{planned['name']}", pbcor=True, overwrite=True)
     except AtacalError as error:
-        return {"numbers": {"failed": " ".join(str(error).split())}, "files": [], "middle": None}
+        return {"numbers": {"failed": in_words(error, folder)}, "files": [], "middle": None}
     numbers: dict[str, Any] = result.numbers() | {
         "threshold_over_sensitivity": threshold / sigma,
         "expected_rms_jy": threshold / options["tlimit"],
@@ -170,7 +171,7 @@ def _fit(result: ImageResult) -> dict[str, Any]:
     try:
         fit = fit_gaussian(result)
     except AtacalError as error:
-        return {"fit_failed": " ".join(str(error).split())}
+        return {"fit_failed": in_words(error)}
     return {"fit": plain(fit)}
 
 

@@ -16,6 +16,7 @@ from atacal.images.make import make_image
 from atacal.images.spec import ImageSpec
 from atacal.ms.selection import Selection
 from atacal.pipeline.block import Block, Whole
+from atacal.pipeline.results import in_words
 from atacal.pipeline.stage import stage
 
 KINDS = {
@@ -185,7 +186,7 @@ def plan_image(folder: str, wanted: Mapping[str, Any], options: Mapping[str, Any
     try:
         seen = make_image(spec)
     except AtacalError as error:
-        return base | {"failed": " ".join(str(error).split())}
+        return base | {"failed": in_words(error, folder)}
     cell = options["cell"].get("arcsec") or cell_arcsec(
         recipe=options["recipe"], beam_minor_arcsec=seen.beam.minor_arcsec * 5 / options["cell"].get("ppb", 5.0),
         longest_uv_lambda=uv,
