@@ -73,10 +73,11 @@ def weblog(run: str, compare: str = "", outdir: str = "") -> WeblogReport:
 
 
 def render(
-    run: Path, compare: Path | None = None, outdir: Path | None = None, kept: Kept | None = None
-) -> WeblogReport:
-    """Write the weblog; `Kept` makes the next rendering in this process quicker."""
-    data = read_run(run.absolute())
+    run: Path, compare: Path | None = None, outdir: Path | None = None, kept: Kept | None = None,
+    *, lasting: bool = False,
+) -> WeblogReport:  # fmt: skip
+    """Write the weblog; `Kept` makes the next rendering in this process quicker; `read_run` explains ``lasting``."""
+    data = read_run(run.absolute(), lasting=lasting)
     other = read_run(compare.absolute()) if compare is not None else None
     site = Site(data, (outdir or run / "weblog").absolute(), kept)
     if other is not None:

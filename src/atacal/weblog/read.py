@@ -51,6 +51,8 @@ class StageResult:
         ``stages/NN-task``.
     result : dict
         What its ``result.json`` holds.
+    with_logs : bool
+        Whether its logs are shown.
     seconds : float or None
         How long it took.
     """
@@ -58,6 +60,7 @@ class StageResult:
     folder: Path
     result: Mapping[str, Any]
     seconds: float | None
+    with_logs: bool = True
 
     @property
     def number(self) -> int:
@@ -94,6 +97,8 @@ class StageResult:
 
     def logs(self) -> list[tuple[str, Path]]:
         """Return what the tasks said: (name, file)."""
+        if not self.with_logs:
+            return []
         return [(p.name.removesuffix(".log"), p) for p in sorted(self.folder.glob("*.log")) if p.is_file()]
 
 
@@ -109,16 +114,15 @@ class RunData:
         In their order.
     broken : list of str
         Stages whose result could not be read, and why.
+    name : str
+        What the run is called.
     """
 
     folder: Path
     versions: Mapping[str, str]
     stages: list[StageResult]
     broken: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
+    name: str = ""
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -149,8 +153,14 @@ class RunData:
                     yield stage, part, i, item
 
 
-def read_run(folder: Path) -> RunData:
+def read_run(folder: Path, *, lasting: bool = False) -> RunData:
     """Read a run directory.
+
+    Parameters
+    ----------
+    folder : Path
+    lasting : bool
+        Only what is the same whenever and wherever the run is repeated: neither times, nor logs, nor the folder's name.
 
     Raises
     ------
@@ -162,7 +172,7 @@ def read_run(folder: Path) -> RunData:
     if not (folder / "run.json").is_file() and not (folder / "stages").is_dir():
         raise WeblogError(f"{folder} is no run directory of atacal pipeline: it has neither run.json nor stages")
     about = _read(folder / "run.json") if (folder / "run.json").is_file() else {}
-    timings = _read(folder / "timings.json") if (folder / "timings.json").is_file() else {}
+    timings = _read(folder / "timings.json") if (folder / "timings.json").is_file() and not lasting else {}
     stages, broken = [], []
     for path in sorted((folder / "stages").glob("*-*/result.json")):
         try:
@@ -170,12 +180,13 @@ def read_run(folder: Path) -> RunData:
             if not isinstance(result, dict) or not isinstance(result.get("blocks"), dict):
                 raise WeblogError(f"{path} holds no result of a stage")
             seconds = timings.get(path.parent.name)
-            stages.append(StageResult(path.parent, result, None if seconds is None else float(seconds)))
+            stages.append(StageResult(path.parent, result, None if seconds is None else float(seconds), not lasting))
             _ = (stages[-1].number, stages[-1].task, stages[-1].score)
         except (WeblogError, KeyError, TypeError, ValueError) as error:
             stages = [s for s in stages if s.folder != path.parent]
             broken.append(f"{path.parent.name}: {error}")
-    return RunData(folder, dict(about.get("versions", {})), sorted(stages, key=lambda s: s.number), broken)
+    versions, ordered = dict(about.get("versions", {})), sorted(stages, key=lambda s: s.number)
+    return RunData(folder, versions, ordered, broken, "pipeline run" if lasting else folder.name)
 
 
 def _read(path: Path) -> Any:

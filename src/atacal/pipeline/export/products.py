@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from atacal.pipeline.flux_file import FLUX_FILE
 from atacal.pipeline.project import UNKNOWN_OUS
 from atacal.pipeline.workplace import at_work
 from atacal.restore.calapply import Application, format_calapply
+from atacal.weblog.command import render
 
 DIGESTS = "MANIFEST"
 """Digests of all products, as ``sha256sum -c`` reads them; the last file that is written."""
@@ -229,7 +231,12 @@ def _of_run(writer: _Writer) -> None:
     names.aqua = writer.text(writer.prefixed("pipeline_aquareport.xml"), aqua_report(kept))
     weblog = writer.whole.folder / "weblog"
     if weblog.is_dir():
-        names.weblog = writer.pack(writer.prefixed("weblog.tgz"), {"weblog": weblog})
+        # without times and logs: the archive is the same whenever the run is repeated
+        pages = writer.wanted.folder / ".weblog"
+        shutil.rmtree(pages, ignore_errors=True)
+        render(writer.whole.folder, outdir=pages, lasting=True)
+        names.weblog = writer.pack(writer.prefixed("weblog.tgz"), {"weblog": pages})
+        shutil.rmtree(pages)
     if wanted.ppr:
         source = writer.whole.folder / wanted.ppr
         if source.is_file():
