@@ -39,6 +39,8 @@ _CLEAR = 2.0
 """So many times the threshold is a peak that must be cleaned, whether or not a mask was found."""
 _AROUND = 1.5
 """Radius of the region around a calibrator, in beams."""
+_AS_BRIGHT = 0.8
+"""Of sidelobes and a calibrator's place, the latter is believed from this share of the peak on."""
 _SHOWN = 128
 """Pixels of an image's data that a chart has at most along a side: its middle."""
 
@@ -149,7 +151,7 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
         "masking": masking,
         "niter": niter,
     }
-    numbers |= _fit(result)
+    numbers |= _fit(result, within=masking == "middle")
     files = [p.relative_to(folder).as_posix() for p in paths.values()]
     files.append(_picture(result, planned, Path(folder)))
     return {"numbers": numbers, "files": files, "middle": _middle(result)}
@@ -157,19 +159,23 @@ def image_one(folder: str, planned: Mapping[str, Any], options: Mapping[str, Any
 
 def _fallback(result: ImageResult, kind: Kind) -> tuple[str, dict[str, Any]]:
     """Choose where to clean without a mask: around the middle if a calibrator's peak is there, else inside 0.3."""
-    radius = _AROUND * result.beam.major_arcsec
-    if kind != "target" and np.hypot(*result.peak_offset_arcsec) < radius:
-        ny, nx = result.image.shape
-        y, x = np.ogrid[:ny, :nx]
-        middle = np.hypot(y - ny // 2, x - nx // 2) * result.spec.cell_arcsec < radius
+    ny, nx = result.image.shape
+    y, x = np.ogrid[:ny, :nx]
+    from_middle = np.hypot(y - ny // 2, x - nx // 2) * result.spec.cell_arcsec
+    middle = from_middle < _AROUND * result.beam.major_arcsec
+    if kind != "target" and result.image[middle].max() > _AS_BRIGHT * result.peak_jy:
         return "middle", {"usemask": "user", "mask": middle}
     return "centralregion", {"usemask": "pb", "pbmask": PB_MASK}
 
 
-def _fit(result: ImageResult) -> dict[str, Any]:
-    """Fit a Gaussian at the peak."""
+def _fit(result: ImageResult, *, within: bool) -> dict[str, Any]:
+    """Fit a Gaussian at the peak, or at that within the mask."""
+    at: tuple[int, int] | None = None
+    if within:
+        y, x = np.unravel_index(int(np.where(result.mask, result.image, -np.inf).argmax()), result.image.shape)
+        at = int(x), int(y)
     try:
-        fit = fit_gaussian(result)
+        fit = fit_gaussian(result, at_pixel=at)
     except AtacalError as error:
         return {"fit_failed": in_words(error)}
     return {"fit": plain(fit)}
