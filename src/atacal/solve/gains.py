@@ -257,4 +257,4 @@ def gain_errors(
         ``sqrt(2 k / H)``, ``k = chi2 / max(2 (nvis - npar), 1)``; 0 where there is no solution.
     """
     k = chi2 / np.maximum(2 * (nvis - npar), 1)
-    return np.where(hess > 0, np.sqrt(2 * k[:, None] / np.where(hess > 0, hess, 1.0)), 0.0)
+    return np.where(hess > 0, np.sqrt(np.maximum(2 * k[:, None] / np.where(hess > 0, hess, 1.0), 0.0)), 0.0)

@@ -27,7 +27,7 @@ from atacal.recipe.channels import ranges
 _CONTROL_S = 0.048
 """ALMA's clock of events: flags begin and end on it."""
 _INTENTS = ("POINTING", "FOCUS", "ATMOSPHERE", "SIDEBAND")
-_TDM_CELLS = 256
+_TDM_CELLS, _TDM_WIDTH_HZ = 256, 1.8e9
 _FULL_BASEBAND_HZ, _USED_BASEBAND_HZ = 1.875e9, 1.875e9
 _COMPACT_CHANNELS = (62, 124, 248)
 _FROM_EDGE_HZ = {62.5e6: 5e6, 125e6: 10e6, 250e6: 20e6, 500e6: 40e6, 1000e6: 62.5e6}
@@ -185,7 +185,7 @@ def _edge_mask(spw: Spw, facts: Facts, fracspw: float, fracspwfps: float) -> np.
     narrow_fdm = any(math.isclose(width, w, rel_tol=0.05) for w in _FROM_EDGE_HZ)
     if spw.nchan in _COMPACT_CHANNELS:
         n = round(fracspwfps * spw.nchan)
-    elif spw.nchan * facts.npol(spw.id) <= _TDM_CELLS and not narrow_fdm:  # narrow FDM spws of few channels are none
+    elif spw.nchan * facts.npol(spw.id) <= _TDM_CELLS and width > _TDM_WIDTH_HZ:  # FDM spws can have as few channels
         n = round(fracspw * spw.nchan)
     else:
         n = 0
