@@ -283,7 +283,8 @@ def forget_stages(folder: Path, number: int) -> set[int]:
     for made in (CALTABLES, "images"):
         for path in sorted((folder / made).glob("*")) if (folder / made).is_dir() else []:
             by = _MADE_BY.search(path.name)
-            if by and int(by.group(1)) >= number:
+            half = path.name.startswith(".")  # what a killed run was writing
+            if half or (by and int(by.group(1)) >= number):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     return done
 

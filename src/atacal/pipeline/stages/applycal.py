@@ -99,10 +99,9 @@ def _count(block: Block, before: dict[str, Any], after: dict[str, Any], reports:
     of_tables: dict[str, int] = {}
     for report in reports:
         for table in report["result"]["tables"]:
-            of_tables[table["table"]] = of_tables.get(table["table"], 0) + int(table["flagged_by"])
-    reasons = [
-        {"rule": "no good solution", "table": t.split("/")[-1], "value": n} for t, n in sorted(of_tables.items())
-    ]
+            name = table["table"].split("/")[-1]  # a table that this process has made is known by its absolute path
+            of_tables[name] = of_tables.get(name, 0) + int(table["flagged_by"])
+    reasons = [{"rule": "no good solution", "table": t, "value": n} for t, n in sorted(of_tables.items())]
     both = {**_summaries(before, "0:"), **_summaries(after, "1:")}
     found = flag_causes(block.facts, both, {"applycal": []}, {"applycal": reasons})
     block.out.count_flags(found)
