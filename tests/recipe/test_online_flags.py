@@ -13,7 +13,7 @@ from atacal.flags.entries import Entry
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.recipe.apriori import AprioriRun, widened_command
 from atacal.recipe.apriori_summary import Apriori
-from atacal.recipe.raw import _flag_buffer_s, plan_raw
+from atacal.recipe.raw import online_buffer_s, plan_raw
 from atacal.recipe.roles import find_roles
 from atacal.simulate import raw_layout, simulate
 
@@ -91,8 +91,8 @@ def test_seven_metre_antennas_keep_their_times(raw_original):
     with MeasurementSet(raw_original) as ms:
         md = ms.metadata
     small = replace(md, antennas=[replace(a, dish_diameter_m=7.0) for a in md.antennas])
-    assert _flag_buffer_s(small, 10.0) == [0.048, 0.0]
-    assert _flag_buffer_s(md, 10.0) == pytest.approx([4.952, 5.0])
+    assert online_buffer_s(small, 10.0) == [0.048, 0.0]
+    assert online_buffer_s(md, 10.0) == pytest.approx([4.952, 5.0])
 
 
 def test_a_flag_that_names_its_spws_keeps_them():

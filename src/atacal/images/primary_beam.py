@@ -16,7 +16,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from atacal.images.spec import ARCSEC
 from atacal.ms.disc import jinc
 
 _BLOCKAGE_M = 0.75
@@ -59,8 +58,3 @@ def primary_beam(shape: tuple[int, int], cell_arcsec: float, freq_hz: float, dis
     ratio = dish / _BLOCKAGE_M
     voltage = (ratio**2 * jinc(x) - jinc(x * ratio)) / (ratio**2 - 1)
     return np.where(x < 7.016, voltage**2, 0.0)
-
-
-def first_null_arcsec(freq_hz: float, dish_m: float) -> float:
-    """Return the radius 1.22 lambda / D of the beam's first null [arcsec]."""
-    return float(1.22 * 299792458.0 / freq_hz / dish_m / ARCSEC)

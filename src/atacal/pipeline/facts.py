@@ -12,13 +12,12 @@ import numpy as np
 
 from atacal.ms.measurement_set import MeasurementSet
 from atacal.ms.metadata import Metadata, Spw
+from atacal.recipe.channels import is_science
 from atacal.restore.intents import MEANING
 
 ASIDE = ("POINTING", "FOCUS", "ATMOSPHERE", "SIDEBAND")
 """Intents of scans that hold no data to calibrate."""
 CALIBRATORS = ("BANDPASS", "AMPLITUDE", "PHASE", "CHECK", "DIFFGAINREF", "DIFFGAINSRC", "POLARIZATION")
-_NOT_SCIENCE = ("WVR", "CH_AVG", "SQLD")
-"""In names of ALMA's spws that hold no spectra for science."""
 _SEVEN_METRES = 7.0
 _BAND_TO_BAND = 1.6611
 _SWITCHED = 1.5
@@ -77,7 +76,7 @@ class Facts:
     def spws_of(self, *intents: str) -> tuple[int, ...]:
         """Return the spectral spws that have data in scans of some intents."""
         there = {s for scan in self.science_scans(*intents) for s in scan.spws}
-        return tuple(s for s in sorted(there) if is_spectral(self.metadata.spws[s]))
+        return tuple(s for s in sorted(there) if is_science(self.metadata.spws[s]))
 
     @cached_property
     def science_spws(self) -> tuple[int, ...]:
@@ -135,11 +134,6 @@ class Facts:
         return max(self.metadata.pols[d.pol].ncorr for d in self.metadata.ddids if d.spw == spw)
 
 
-def is_spectral(spw: Spw) -> bool:
-    """Whether an spw holds spectra, not radiometers' or detectors' data or channel averages."""
-    return spw.nchan > 1 and not any(word in spw.name for word in _NOT_SCIENCE)
-
-
 def read_facts(vis: str | os.PathLike[str]) -> Facts:
     """Read a MeasurementSet's facts."""
     with MeasurementSet(Path(vis)) as ms:
@@ -155,7 +149,7 @@ def facts_of(ms: MeasurementSet) -> Facts:
         here = runs[runs.scan == number]
         intents = frozenset().union(*(of_state[s] for s in np.unique(here.state).tolist() if 0 <= s < len(of_state)))
         spws = tuple(sorted({metadata.ddids[d].spw for d in np.unique(here.ddid).tolist()}))
-        spectral = np.isin(metadata.ddid_spw[here.ddid], [s for s in spws if is_spectral(metadata.spws[s])])
+        spectral = np.isin(metadata.ddid_spw[here.ddid], [s for s in spws if is_science(metadata.spws[s])])
         interval = here.interval[spectral] if spectral.any() else here.interval
         scans.append(
             Scan(

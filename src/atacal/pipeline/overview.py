@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from atacal.ms._tables import opened
 from atacal.ms.metadata import Field
 from atacal.pipeline.block import Block, stage_folder
-from atacal.pipeline.facts import Facts, Scan, is_spectral
+from atacal.pipeline.facts import Facts, Scan
 from atacal.pipeline.geometry import azimuth_elevation, local_positions
 from atacal.pipeline.overview_charts import overview_charts
+from atacal.recipe.channels import is_science
 
 _LIGHT_KMS = 299792.458
 _PERCENTILES = (5, 25, 50, 75, 80, 95)
@@ -34,7 +35,7 @@ def describe_block(block: Block) -> None:
         "baselines": baselines(facts.metadata.antenna_positions_m),
         "antenna_table": antenna_table(facts),
         "separations": separations(facts),
-        "spws": [_spw(facts, s.id) for s in facts.metadata.spws if is_spectral(s)],
+        "spws": [_spw(facts, s.id) for s in facts.metadata.spws if is_science(s)],
         "sky": sky,
     }
     overview_charts(block, sky)

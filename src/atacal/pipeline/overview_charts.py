@@ -13,8 +13,9 @@ from atacal.ms.air_tables import read_pwv_records, read_weather_records
 from atacal.ms.metadata import Field
 from atacal.pipeline.block import Block
 from atacal.pipeline.charts import Axis, Chart, Series
-from atacal.pipeline.facts import ASIDE, CALIBRATORS, Facts, is_spectral
+from atacal.pipeline.facts import ASIDE, CALIBRATORS, Facts
 from atacal.pipeline.geometry import azimuth_elevation, local_positions
+from atacal.recipe.channels import is_science
 
 _TIME = Axis("Time", "UTC", "time")
 _MOST_UV_POINTS = 16000
@@ -112,7 +113,7 @@ def _pointings(facts: Facts) -> list[Chart]:
 def _spectral(facts: Facts) -> Chart:
     series = []
     for spw in facts.metadata.spws:
-        if not is_spectral(spw):
+        if not is_science(spw):
             continue
         half = np.abs(spw.chan_width_hz).max() / 2
         edges = np.array([spw.chan_freq_hz.min() - half, spw.chan_freq_hz.max() + half]) / 1e9

@@ -29,7 +29,7 @@ _TSYS_EDGE = 4 / 128
 """Share of the channels of a Tsys spectrum that is left out at each side (ALMA's scripts)."""
 
 
-_ASIS = "Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary ExecBlock"
+ASIS = "Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary ExecBlock"
 """Tables of the ASDM that ALMA's scripts keep as they are; ExecBlock names the block to the positions service."""
 
 
@@ -38,7 +38,7 @@ def import_asdm(asdm: str | os.PathLike[str], vis: os.PathLike[str]) -> None:
     from atacal.tasks import importasdm
 
     importasdm(
-        asdm=os.fspath(asdm), vis=os.fspath(vis), asis=_ASIS, bdfflags=True, ocorr_mode="ca", process_caldevice=False,
+        asdm=os.fspath(asdm), vis=os.fspath(vis), asis=ASIS, bdfflags=True, ocorr_mode="ca", process_caldevice=False,
         lazy=False,
     )  # fmt: skip
 

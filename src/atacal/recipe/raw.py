@@ -118,7 +118,7 @@ def plan_raw(ms: MeasurementSet, roles: Roles, spw: str = "") -> RawPlan:
         flagged_intents=_intents_there(ms.metadata),
         wvr=_wvr_arguments(ms, roles, tuple(channels), integration_s),
         tsys=_has_syscal(ms),
-        flag_buffer_s=_flag_buffer_s(ms.metadata, integration_s),
+        flag_buffer_s=online_buffer_s(ms.metadata, integration_s),
     )
 
 
@@ -203,7 +203,7 @@ def _wvr_arguments(ms: MeasurementSet, roles: Roles, spws: tuple[int, ...], inte
     }
 
 
-def _flag_buffer_s(metadata: Metadata, integration_s: float) -> list[float]:
+def online_buffer_s(metadata: Metadata, integration_s: float) -> list[float]:
     """Return by how much online flags are widened [s], before and after, as hifa_flagdata has it (hm_tbuff='halfint').
 
     A time range selects the integrations whose middle it holds. Half an integration more on either side selects those

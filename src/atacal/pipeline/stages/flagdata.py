@@ -12,7 +12,6 @@ import numpy as np
 from atacal.atmosphere.observed import mean_airmass, observed_air
 from atacal.atmosphere.transmission import transmission
 from atacal.flags.entries import Entry
-from atacal.flags.lines import line_text
 from atacal.flags.record import read_table
 from atacal.heuristics.scores import score_agents
 from atacal.ms.metadata import Spw
@@ -22,10 +21,10 @@ from atacal.pipeline.files import write_bytes
 from atacal.pipeline.results import FlagCause
 from atacal.pipeline.stage import stage
 from atacal.pipeline.templates import read_template, template_path
+from atacal.recipe.apriori import widened_command
 from atacal.recipe.channels import ranges
+from atacal.recipe.raw import online_buffer_s
 
-_CONTROL_S = 0.048
-"""ALMA's clock of events: flags begin and end on it."""
 _INTENTS = ("POINTING", "FOCUS", "ATMOSPHERE", "SIDEBAND")
 _TDM_CELLS, _TDM_WIDTH_HZ = 256, 1.8e9
 _FULL_BASEBAND_HZ, _USED_BASEBAND_HZ = 1.875e9, 1.875e9
@@ -130,7 +129,7 @@ def _online(block: Block, hm_tbuff: str, tbuff: float) -> dict[str, list[str]]:
     block.out.decisions["online_buffer_s"] = pad
     out: dict[str, list[str]] = {"qa0": [], "qa2": [], "online": []}
     for entry in entries:
-        out[_kind(entry)].append(_command(entry, pad, block.facts.spw_list))
+        out[_kind(entry)].append(widened_command(entry, pad, block.facts.spw_list))
     lines = [line for kind in out.values() for line in kind]
     write_bytes(block.folder / f"{block.stem}.flagonline.txt", "".join(f"{x}\n" for x in lines).encode())
     return out
@@ -141,21 +140,12 @@ def _kind(entry: Entry) -> str:
     return next((kind for kind in ("qa0", "qa2") if kind in reason), "online")
 
 
-def _command(entry: Entry, pad: list[float], spw: str) -> str:
-    return line_text({"mode": "manual", "spw": spw, **entry.padded(pad).words})
-
-
 def _buffer_s(block: Block, hm_tbuff: str, tbuff: float) -> list[float]:
-    """Return by how much online flags are widened [s], before and after (`_flag_buffer_s` of the recipe says why)."""
+    """Return by how much online flags are widened [s], before and after."""
     if hm_tbuff == "manual":
         return [tbuff, tbuff]
-    if block.facts.seven_metres:
-        return [_CONTROL_S, 0.0]
-    half = (
-        max(block.facts.integration_s(i) for i in ("BANDPASS", "PHASE", "TARGET", "AMPLITUDE") if block.facts.has(i))
-        / 2
-    )
-    return [half - _CONTROL_S, half]
+    there = [i for i in ("BANDPASS", "PHASE", "TARGET", "AMPLITUDE") if block.facts.has(i)]
+    return online_buffer_s(block.facts.metadata, max(block.facts.integration_s(i) for i in there))
 
 
 def _partial(facts: Facts) -> list[str]:

@@ -24,9 +24,9 @@ from atacal.pipeline.stage import stage
 from atacal.pipeline.state import restore, version_name
 from atacal.pipeline.templates import write_templates
 from atacal.pipeline.workplace import at_work
+from atacal.recipe.apriori import ASIS
 from atacal.recipe.raw import is_asdm, is_raw
 
-_ASIS = "Antenna Station Receiver Source CalAtmosphere CalWVR CorrelatorMode SBSummary ExecBlock"
 _ENDINGS = (".asdm.sdm", ".asdm", ".sdm", ".ms")
 _LONGEST_GAP_S = 3600.0
 _MISSING = {"PHASE": 0.7, "BANDPASS": 0.7, "AMPLITUDE": 0.7}
@@ -53,7 +53,7 @@ def hifa_importdata(
     whole: Whole,
     vis: Sequence[str] | str = (),
     session: Sequence[str] | str = (),
-    asis: str = _ASIS,
+    asis: str = ASIS,
     process_caldevice: bool = False,
     overwrite: bool = False,
     nocopy: bool = False,
